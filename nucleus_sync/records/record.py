@@ -1,0 +1,42 @@
+"""A record of any kind: its union, its key, and its line on the wire."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from nucleus_sync.records.annotation import Annotation, Category, Mask, MultiCategory
+from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.key import annotation_key, category_key, item_key, mask_key
+
+Record = Item | LocalItem | Annotation
+
+
+class Kind(StrEnum):
+    """What a stream holds."""
+
+    ITEMS = "items"
+    ANNOTATIONS = "annotations"
+    PREDICTIONS = "predictions"
+
+
+_line = msgspec.json.Encoder().encode
+
+
+def key_of(record: Record) -> bytes:
+    """What makes the record itself (nucleus-api §2.2)."""
+    match record:
+        case Item() | LocalItem():
+            return item_key(record.reference_id)
+        case Mask():
+            return mask_key(record.reference_id)
+        case Category() | MultiCategory():
+            return category_key(record.reference_id, record.taxonomy_name or None)
+        case _:
+            return annotation_key(record.reference_id, record.annotation_id, record.task_id or None)
+
+
+def wire_line(record: Record) -> bytes:
+    """The record as one line of NDJSON, without the newline (nucleus-api §3.1)."""
+    return _line(record.item if isinstance(record, LocalItem) else record)

@@ -1,0 +1,113 @@
+"""What every format's reader offers: a cheap scan of what is there, and a careful read of what was picked.
+
+A source is read twice at most. `scan` yields for every record its key, a hash of the bytes it is made from, and a
+locator, without decoding more than that needs. Rows whose raw hash the ledger knows are unchanged, and known to be
+sound; only the others are `read`: decoded, checked, and later sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from nucleus_sync.records.problem import Report, Where
+from nucleus_sync.records.record import Kind, Record
+
+
+class Seen(NamedTuple):
+    """A record that a scan saw. Readers may yield plain tuples of this shape.
+
+    `key` as in `records.key` (unnumbered where the source gives no annotation id), `raw` eight bytes from
+    `records.fingerprint.raw_hash` (zeros: always look at it again, as for a record with a finding), `locator`
+    bytes that sort in reading order and mean something to this reader only.
+    """
+
+    key: bytes
+    raw: bytes
+    locator: bytes
+
+
+class Pick(NamedTuple):
+    """A record that is wanted: its final key (numbered by now), the raw hash it was seen with, its locator."""
+
+    key: bytes
+    raw: bytes
+    locator: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What `stat` says of all files of a source together.
+
+    `digest` covers names, sizes, mtimes in ns and inodes; `newest_mtime_ns` lets the caller distrust a file that was
+    changed within the clock's granularity; `files` and `bytes` are totals.
+    """
+
+    digest: bytes
+    newest_mtime_ns: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out about one media file, good as long as its size, mtime and inode stay."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    digest: bytes
+    """XXH3-128 of the bytes; empty where only the head was read."""
+    width: int
+    height: int
+    invalid: str = ""
+    """Why it can't be sent."""
+    finding: str = ""
+    """What the user should know of it."""
+
+
+class FactsCache(Protocol):
+    """Remembers facts about files across runs; `path` is relative to the source's folder."""
+
+    def recall(self, folder: str, path: str) -> Facts | None:
+        """What was found out about this file before, whatever its stat is now."""
+
+    def remember(self, folder: str, path: str, facts: Facts) -> None:
+        """Keep it; may be written later, in bulk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a reader may use beside its own spec."""
+
+    name: str
+    """The source's name in the spec."""
+    folder: Path
+    """The spec's folder: relative paths start here."""
+    scratch: Path
+    """A folder for temporary files, gone after the run."""
+    facts: FactsCache
+    trust_facts: bool = True
+    """False with `--no-cache`."""
+
+
+class Reader(Protocol):
+    """One source, opened. Opening reads nothing; a source that is unusable raises SourceError when it is used."""
+
+    def state(self) -> FileState:
+        """What stat says of the source's files now. Raises SourceError when a path is gone."""
+
+    def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
+        """Every record of that kind, in the order of the files; what has no usable key goes to `report`."""
+
+    def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
+        """The picked records, given in ascending order of locators, decoded and checked.
+
+        A record that can't be sent goes to `report` and isn't yielded; a finding goes to `report` and the record is
+        yielded. A record whose bytes are no longer those of `pick.raw` raises SourceError (changed while reading).
+        """
+
+    def where(self, kind: Kind, locator: bytes) -> Where:
+        """The file and position behind a locator, for messages."""
