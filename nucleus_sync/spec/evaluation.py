@@ -1,0 +1,249 @@
+"""The evaluations that a spec can declare, with the gates on their numbers."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from nucleus_sync.spec.value import Name, Number, Plain, SpecPart, Switch, Text, Texts, refuse
+
+Op = Literal[">=", ">", "<=", "<", "=="]
+MetricName = Literal["mAP", "mAP50", "mAP75", "AP_small", "AP_medium", "AP_large", "precision", "recall", "F1", "AP"]
+
+_COMPARES: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+_COMPARISON = re.compile(r"(>=|>|<=|<|==)\s*(\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A bound on a number, such as `>= 0.60`."""
+
+    op: Op
+    number: float
+
+    def holds(self, value: float) -> bool:
+        """Whether the value keeps the bound; NaN keeps none."""
+        return _COMPARES[self.op](value, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.number:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One number that an evaluation must reach; `label` is None for the whole."""
+
+    metric: str
+    label: str | None
+    bound: Comparison
+
+    def __str__(self) -> str:
+        return f"{f'{self.label} ' if self.label else ''}{self.metric} {self.bound}"
+
+
+def parse_comparison(value: object) -> Comparison:
+    """Read a bound such as `>= 0.60`; metrics run from 0 to 1."""
+    if isinstance(value, Comparison):
+        return value
+    found = _COMPARISON.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        refuse(f"{value!r} is not a bound", f'write a comparison in quotes, such as ">= 0.60"; allowed: {_OPS}')
+    number = float(found[2])
+    if not (math.isfinite(number) and number <= 1):
+        refuse(f"no metric can be {value!r}", "metrics run from 0 to 1: write 0.6 for 60 %")
+    op: Any = found[1]
+    return Comparison(op, number)
+
+
+_OPS = ", ".join(get_args(Op))
+
+Bound = Annotated[
+    Comparison,
+    BeforeValidator(parse_comparison),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*(>=|>|<=|<|==)\s*(\d+(\.\d*)?|\.\d+)\s*$"}),
+]
+
+
+class LabelExpect(SpecPart):
+    """Bounds on the numbers of one label."""
+
+    AP: Bound
+    """Average precision of the label, over IoU 0.50 to 0.95."""
+
+
+class Expect(SpecPart):
+    """Bounds on the numbers of an evaluation; `apply` exits 5 when one is not kept. Other keys are labels."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, LabelExpect]
+
+    mAP: Bound | None = None
+    """Mean average precision over IoU 0.50 to 0.95, as COCO has it."""
+    mAP50: Bound | None = None
+    """Mean average precision at IoU 0.50."""
+    mAP75: Bound | None = None
+    """Mean average precision at IoU 0.75."""
+    AP_small: Bound | None = None
+    """Mean average precision of small objects."""
+    AP_medium: Bound | None = None
+    """Mean average precision of medium objects."""
+    AP_large: Bound | None = None
+    """Mean average precision of large objects."""
+    precision: Bound | None = None
+    """True positives among the predictions."""
+    recall: Bound | None = None
+    """True positives among the ground truth."""
+    F1: Bound | None = None
+    """Harmonic mean of precision and recall."""
+    no_worse_than: Literal["previous"] | None = None
+    """Compare each number with the evaluation's previous run, too."""
+    by: Annotated[Number, Field(ge=0, le=1)] | None = None
+    """How much worse than the previous run is still good enough; left out: 0."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.by is not None and self.no_worse_than is None:
+            refuse("'by' says how much, but nothing says than what", "add no_worse_than: previous")
+        if not self.gates and self.no_worse_than is None:
+            refuse("expects nothing", 'name a metric and its bound: {mAP50: ">= 0.60"}')
+        return self
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The bounds, metrics before labels."""
+        metrics = [(name, getattr(self, name)) for name in type(self).model_fields]
+        whole = [Gate(name, None, bound) for name, bound in metrics if isinstance(bound, Comparison)]
+        labels = [Gate("AP", label, expect.AP) for label, expect in (self.__pydantic_extra__ or {}).items()]
+        return tuple(whole + labels)
+
+
+class LabelMatch(SpecPart):
+    """Two labels that count as the same when predictions are matched."""
+
+    ground_truth_label: Text
+    """Label of the annotation."""
+    model_prediction_label: Text
+    """Label of the prediction."""
+
+
+class MetadataRule(SpecPart):
+    """Leaves out items by their metadata."""
+
+    type: Literal["metadata"]
+    """Which kind of rule it is."""
+    key: Text
+    """The metadata key."""
+    op: Literal["eq", "in", "gt", "lt"] = "eq"
+    """How the value is compared."""
+    value: Plain | tuple[Plain, ...]
+    """What it is compared with; a list for `in`."""
+
+
+class LabelsRule(SpecPart):
+    """Leaves out annotations or predictions by their label, or the items that hold them."""
+
+    type: Literal["labels"]
+    """Which kind of rule it is."""
+    scope: Literal["item", "annotation"] = "annotation"
+    """Leave out the object, or its whole item."""
+    target: Literal["ground_truth", "prediction"]
+    """Which side's label is looked at."""
+    labels: Annotated[Texts, Field(min_length=1)]
+    """The labels."""
+
+
+class BoxAreaRule(SpecPart):
+    """Leaves out objects by the area of their box, or the items that hold them."""
+
+    type: Literal["box_area"]
+    """Which kind of rule it is."""
+    scope: Literal["item", "annotation"] = "annotation"
+    """Leave out the object, or its whole item."""
+    target: Literal["ground_truth", "prediction"]
+    """Which side's box is measured."""
+    min: Annotated[Number, Field(ge=0)] | None = None
+    """Smallest area that the rule catches, in square pixels."""
+    max: Annotated[Number, Field(ge=0)] | None = None
+    """Largest area that the rule catches, in square pixels."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.min is None and self.max is None:
+            refuse("a box_area rule without min and max would catch everything", "give min, max or both")
+        return self
+
+
+ExclusionRule = Annotated[MetadataRule | LabelsRule | BoxAreaRule, Field(discriminator="type")]
+
+
+class MetricsEvaluation(SpecPart):
+    """Nucleus's own matching of predictions and ground truth, shown in its dashboard."""
+
+    kind: Literal["metrics"]
+    """Which kind of evaluation it is."""
+    model: Name
+    """The model whose predictions are evaluated."""
+    dataset: Name
+    """The dataset on which they are evaluated."""
+    class_agnostic: Switch = False
+    """Match regardless of label?"""
+    allowed_label_matches: tuple[LabelMatch, ...] = ()
+    """Labels that count as the same."""
+    expect: Expect | None = None
+    """Bounds on the numbers; apply exits 5 when one is not kept."""
+
+    @model_validator(mode="after")
+    def _one_matching(self) -> Self:
+        if self.class_agnostic and self.allowed_label_matches:
+            refuse("with class_agnostic every label matches every other", "remove allowed_label_matches, or it")
+        return self
+
+
+class BenchmarkEvaluation(SpecPart):
+    """An evaluation on a frozen benchmark of the dataset, whose numbers can be read back."""
+
+    kind: Literal["benchmark"]
+    """Which kind of evaluation it is."""
+    model: Name
+    """The model whose predictions are evaluated."""
+    dataset: Name
+    """The dataset of which the benchmark is made."""
+    class_agnostic: Switch = False
+    """Match regardless of label?"""
+    rollup_groups: dict[Text, Annotated[Texts, Field(min_length=1)]] = Field(default_factory=dict)
+    """Labels that count as one: `{vehicle: [car, bus]}`."""
+    exclusion_rules: tuple[ExclusionRule, ...] = ()
+    """What is left out of the numbers."""
+    expect: Expect | None = None
+    """Bounds on the numbers; apply exits 5 when one is not kept."""
+
+    @model_validator(mode="after")
+    def _one_matching(self) -> Self:
+        if self.class_agnostic and self.rollup_groups:
+            refuse("with class_agnostic every label matches every other", "remove rollup_groups, or it")
+        return self
+
+
+Evaluation = Annotated[MetricsEvaluation | BenchmarkEvaluation, Field(discriminator="kind")]
+"""Any evaluation; `kind` says which."""

@@ -1,0 +1,106 @@
+"""The spec as a value: what `nucleus.yaml` declares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from nucleus_sync.spec.evaluation import (
+    BenchmarkEvaluation,
+    Comparison,
+    Evaluation,
+    Expect,
+    Gate,
+    LabelMatch,
+    MetricsEvaluation,
+)
+from nucleus_sync.spec.resource import Dataset, MetadataField, Model, Slice, Taxonomy
+from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
+from nucleus_sync.spec.source import (
+    CocoResultsSource,
+    CocoSource,
+    ImagesSource,
+    RecordsSource,
+    Source,
+    TableSource,
+)
+from nucleus_sync.spec.value import Name, SpecPart, refuse
+
+__all__ = [
+    "BatchSettings",
+    "BenchmarkEvaluation",
+    "CocoResultsSource",
+    "CocoSource",
+    "Comparison",
+    "Dataset",
+    "DeleteLimit",
+    "Evaluation",
+    "Expect",
+    "Gate",
+    "ImagesSource",
+    "LabelMatch",
+    "MetadataField",
+    "MetricsEvaluation",
+    "Model",
+    "RecordsSource",
+    "Settings",
+    "Slice",
+    "Source",
+    "Spec",
+    "TableSource",
+    "Taxonomy",
+    "digest",
+    "resolve",
+]
+
+
+def _version(value: object) -> object:
+    if value != 1 or isinstance(value, bool):
+        refuse(f"this program reads version 1 of the spec, not {value!r}", "write version: 1")
+    return value
+
+
+def _section(value: object) -> object:
+    # A section whose entries are all commented out is empty, not wrong.
+    return {} if value is None else value
+
+
+_Section = BeforeValidator(_section)
+
+
+class Spec(SpecPart):
+    """What should be in Nucleus."""
+
+    version: Annotated[Literal[1], BeforeValidator(_version)]
+    """Version of the spec's language."""
+    settings: Annotated[Settings, _Section] = Settings()
+    """How to sync."""
+    sources: Annotated[dict[Name, Source], _Section] = Field(default_factory=dict)
+    """Named exports that yield records."""
+    datasets: Annotated[dict[Name, Dataset], _Section] = Field(default_factory=dict)
+    """Datasets that should be there."""
+    models: Annotated[dict[Name, Model], _Section] = Field(default_factory=dict)
+    """Models that should be there."""
+    evaluations: Annotated[dict[Name, Evaluation], _Section] = Field(default_factory=dict)
+    """Evaluations of a model on a dataset."""
+
+    def prunes(self, dataset: str) -> bool:
+        """Whether what the sources of a dataset no longer yield is deleted."""
+        own = self.datasets[dataset].prune
+        return self.settings.prune if own is None else own
+
+
+def digest(spec: Spec) -> str:
+    """SHA-256 of what the spec means: comments, order of keys and written-out defaults don't change it."""
+    meaning: dict[str, Any] = spec.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def resolve(folder: Path, path: str) -> Path:
+    """A path of the spec as one to open: relative ones start at the spec's folder, `~` is the home folder."""
+    return folder / Path(path).expanduser()

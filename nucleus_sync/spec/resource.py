@@ -1,0 +1,119 @@
+"""The resources that a spec can declare: datasets, taxonomies, slices, models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from nucleus_sync.spec.value import (
+    Name,
+    PathText,
+    Plain,
+    SpecPart,
+    Switch,
+    Text,
+    Texts,
+    Title,
+    no_repeats,
+    refuse,
+)
+
+SourceNames = Annotated[tuple[Name, ...], AfterValidator(no_repeats)]
+"""Names of sources, each once."""
+
+
+def _kind(value: object) -> object:
+    if value in ("lidar", "video"):
+        refuse(f"{value!r} datasets are not supported yet by this version", "allowed: images")
+    return value
+
+
+Kind = Annotated[Literal["images"], BeforeValidator(_kind)]
+
+
+class MetadataField(SpecPart):
+    """What a metadata key means, for Nucleus's own queries and charts."""
+
+    type: Literal["category", "number", "text", "json"]
+    """Kind of the values."""
+    choices: Texts = ()
+    """The possible values of a category."""
+    description: str | None = None
+    """A sentence shown beside the key."""
+
+
+class Taxonomy(SpecPart):
+    """A set of labels for whole images."""
+
+    type: Literal["category", "multicategory"] = "category"
+    """One label per image, or several."""
+    labels: Annotated[Texts, Field(min_length=1)]
+    """The labels; Nucleus can add to them later, never remove."""
+
+
+def _condition_key(key: str) -> str:
+    if not key.startswith("metadata.") or key == "metadata.":
+        refuse(f"a slice can't look at {key!r}", "write metadata. and the name of a metadata key: metadata.night")
+    return key
+
+
+class Slice(SpecPart):
+    """A named part of a dataset: by metadata, by reference ids, or by a file of reference ids."""
+
+    where: Annotated[dict[Annotated[str, AfterValidator(_condition_key)], Plain], Field(min_length=1)] | None = None
+    """Items whose metadata has all of these values: `{metadata.night: true}`."""
+    reference_ids: Annotated[Texts, Field(min_length=1)] | None = None
+    """Exactly these items."""
+    file: PathText | None = None
+    """A text file with one reference id per line."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [way for way in ("where", "reference_ids", "file") if getattr(self, way) is not None]
+        if len(given) != 1:
+            said = "says nothing about its items" if not given else f"says twice what is in it: {', '.join(given)}"
+            refuse(f"a slice {said}", "give exactly one of: where, reference_ids, file")
+        return self
+
+
+class Dataset(SpecPart):
+    """A dataset at Nucleus with its items, annotations, taxonomies and slices."""
+
+    name: Text
+    """Its name at Nucleus."""
+    kind: Kind = "images"
+    """What its items are; fixed once the dataset exists."""
+    privacy_mode: Switch = False
+    """Keep the images where they are? Then Nucleus never copies them, and local files can't be uploaded."""
+    tags: Texts = ()
+    """Tags of the dataset."""
+    item_metadata_schema: dict[Text, MetadataField] = Field(default_factory=dict)
+    """What the metadata keys of its items mean; fixed once the dataset exists."""
+    annotation_metadata_schema: dict[Text, MetadataField] = Field(default_factory=dict)
+    """What the metadata keys of its annotations mean; fixed once the dataset exists."""
+    taxonomies: dict[Title, Taxonomy] = Field(default_factory=dict)
+    """Label sets for whole images, by name."""
+    items: SourceNames = ()
+    """Sources whose items belong to the dataset."""
+    annotations: SourceNames = ()
+    """Sources whose annotations are the dataset's ground truth."""
+    slices: dict[Title, Slice] = Field(default_factory=dict)
+    """Named parts of the dataset."""
+    prune: Switch | None = None
+    """Delete what the sources no longer yield? Left out: as in settings."""
+
+
+class Model(SpecPart):
+    """A model at Nucleus with its predictions."""
+
+    name: Text
+    """Its name at Nucleus."""
+    reference_id: Text
+    """Its key at Nucleus; one account has it once."""
+    metadata: dict[Text, Any] = Field(default_factory=dict)
+    """Free values, such as the number of epochs."""
+    tags: Texts = ()
+    """Tags of the model."""
+    predictions: dict[Name, SourceNames] = Field(default_factory=dict)
+    """By dataset, the sources whose predictions are the model's."""

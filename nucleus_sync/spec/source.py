@@ -1,0 +1,218 @@
+"""The sources that a spec can declare, one model per format."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from nucleus_sync.spec import template
+from nucleus_sync.spec.value import (
+    KeyTemplate,
+    PathText,
+    SpecPart,
+    Switch,
+    TemplateText,
+    TemplateValue,
+    Text,
+    Texts,
+    UrlTemplate,
+    refuse,
+)
+
+OnInvalid = Literal["error", "skip"]
+OutOfBounds = Literal["keep", "clip", "reject"]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+"""What a folder source takes for an image when `include` is left out; compared without regard to case."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+
+IMAGE_FIELDS = ("path", "parent", "name", "stem", "suffix")
+"""What templates of an `images` source may name: `a/b.jpg` has path `a/b.jpg`, parent `a`, name `b.jpg`,
+stem `b`, suffix `.jpg`."""
+
+
+def _geometry(value: object) -> object:
+    if value == "mask":
+        refuse("'mask' is not supported yet by this version", "allowed: box, polygon, keypoints")
+    return value
+
+
+Geometry = Annotated[Literal["box", "polygon", "keypoints"], BeforeValidator(_geometry)]
+
+
+def _table_path(path: str) -> str:
+    if not path.lower().endswith(TABLE_SUFFIXES):
+        refuse("this is not the name of a table", f"allowed endings: {', '.join(TABLE_SUFFIXES)}")
+    return path
+
+
+def _image_template(text: str) -> str:
+    for field in template.parse(text).fields:
+        if field not in IMAGE_FIELDS:
+            refuse(
+                f"an image file has no field {field!r}",
+                "allowed: " + ", ".join(f"{{{name}}}" for name in IMAGE_FIELDS),
+            )
+    return text
+
+
+def _image_value(value: object) -> object:
+    match value:
+        case str():
+            _image_template(value)
+        case list():
+            for item in value:
+                _image_value(item)
+        case dict():
+            for item in value.values():
+                _image_value(item)
+    return value
+
+
+class ImagesSource(SpecPart):
+    """A folder of image files; yields one item per file."""
+
+    format: Literal["images"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder, searched with all folders below it."""
+    include: Texts = ()
+    """Patterns of the files to take, such as `**/*.jpg`; left out: every file named as an image."""
+    exclude: Texts = ()
+    """Patterns of files to leave out, stronger than `include`."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id; fields: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    follow_symlinks: Switch = False
+    """Follow links to folders and files?"""
+    on_invalid: OnInvalid = "error"
+    """What an unusable file means: stop before anything is sent, or leave it out and count it."""
+
+
+class CocoSource(SpecPart):
+    """A COCO file with images and annotations; yields items and annotations."""
+
+    format: Literal["coco"]
+    """Which reader reads it."""
+    path: PathText
+    """The COCO JSON file."""
+    images: PathText | None = None
+    """Folder in which each file_name must exist; the files are uploaded unless `image_url` is given."""
+    image_url: UrlTemplate | None = None
+    """Template over the file's own image entries, such as `{coco_url}` or `s3://acme/{file_name}`."""
+    reference_id: KeyTemplate = "{file_name}"
+    """Template over the image entry: the item's reference id."""
+    annotation_id: KeyTemplate | None = None
+    """Template over the annotation; left out: its own id, or else its position within the item."""
+    geometry: Geometry | None = None
+    """What to send of each annotation; left out: what the file holds, polygons before boxes."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a geometry that reaches beyond its image."""
+    strict: Switch = False
+    """Reject images whose size in the file differs from the JSON's? Otherwise they are only reported."""
+    metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates over the image entry."""
+    annotation_metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    """Metadata of each annotation; texts are templates over the annotation."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
+class CocoResultsSource(SpecPart):
+    """A COCO results file (a list of scored detections); yields predictions."""
+
+    format: Literal["coco-results"]
+    """Which reader reads it."""
+    path: PathText
+    """The results JSON file."""
+    ground_truth: PathText
+    """The COCO file from which image names and category names come."""
+    images: PathText | None = None
+    """Folder against which file names are matched, as in the ground truth's own source."""
+    reference_id: KeyTemplate = "{file_name}"
+    """Template over the ground truth's image entry: the item's reference id."""
+    annotation_id: KeyTemplate | None = None
+    """Template over the detection; left out: its own id, or else its position within the item."""
+    geometry: Geometry | None = None
+    """What to send of each detection; left out: what the file holds, polygons before boxes."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a geometry that reaches beyond its image."""
+    annotation_metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    """Metadata of each prediction; texts are templates over the detection."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
+class RecordsSource(SpecPart):
+    """NDJSON whose lines are already in Nucleus's wire form; yields whatever it holds."""
+
+    format: Literal["records"]
+    """Which reader reads it."""
+    path: PathText
+    """The file (.jsonl, .jsonl.gz, .jsonl.zst), or `-` for standard input."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable line means: stop before anything is sent, or leave it out and count it."""
+
+
+class TableSource(SpecPart):
+    """A CSV, TSV or Parquet table with one image per row; yields items."""
+
+    format: Literal["table"]
+    """Which reader reads it."""
+    path: Annotated[PathText, AfterValidator(_table_path)]
+    """The table (.csv, .tsv, either with .gz, or .parquet)."""
+    reference_id: KeyTemplate = "{reference_id}"
+    """Template over the columns: the item's reference id."""
+    image_url: UrlTemplate = "{image_url}"
+    """Template over the columns: the address at which Nucleus reads the image."""
+    width: TemplateText | None = None
+    """Template over the columns: the image's width in pixels."""
+    height: TemplateText | None = None
+    """Template over the columns: the image's height in pixels."""
+    metadata: dict[Text, TemplateValue] | None = None
+    """Metadata of each item; texts are templates over the columns. Left out: every column not used above."""
+    types: dict[Text, Literal["text", "number", "bool"]] = Field(default_factory=dict)
+    """What the cells of a CSV column mean; a column that is not named is text. Parquet knows its own types."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable row means: stop before anything is sent, or leave it out and count it."""
+
+
+Source = Annotated[
+    ImagesSource | CocoSource | CocoResultsSource | RecordsSource | TableSource,
+    Field(discriminator="format"),
+]
+"""Any source; `format` says which."""
+
+YIELDS: dict[str, frozenset[str]] = {
+    "images": frozenset({"items"}),
+    "coco": frozenset({"items", "annotations"}),
+    "coco-results": frozenset({"predictions"}),
+    "records": frozenset({"items", "annotations", "predictions"}),
+    "table": frozenset({"items"}),
+}
+"""Which records a format can yield."""
+
+NOT_YET = frozenset({"yolo", "voc", "kitti", "coco-panoptic", "panoptic", "frames", "label-studio", "labelbox", "cvat"})
+"""Formats that people will try, and that this version has no reader for."""
+
+__all__ = [
+    "IMAGE_FIELDS",
+    "IMAGE_SUFFIXES",
+    "NOT_YET",
+    "TABLE_SUFFIXES",
+    "YIELDS",
+    "CocoResultsSource",
+    "CocoSource",
+    "Geometry",
+    "ImagesSource",
+    "OnInvalid",
+    "OutOfBounds",
+    "RecordsSource",
+    "Source",
+    "TableSource",
+]
