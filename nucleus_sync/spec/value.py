@@ -18,7 +18,7 @@ MAX_PAYLOAD_BYTES = 536_870_888
 class SpecPart(BaseModel):
     """A mapping in the spec: frozen, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def refuse(message: str, hint: str | None = None) -> NoReturn:

@@ -1,0 +1,128 @@
+"""Whether what the spec's parts say of each other fits: every name that is used is declared, and able to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nucleus_sync.spec.explain import near_miss
+from nucleus_sync.spec.locate import Complaint, Path
+from nucleus_sync.spec.source import YIELDS
+
+# All of this looks at plain values, not at a Spec, so that it can speak up beside errors of other kinds.
+
+
+def check(document: Any) -> Iterator[Complaint]:
+    """Every reference that leads nowhere, and every source that is asked for what it can't give."""
+    sources = _section(document, "sources")
+    datasets = _section(document, "datasets")
+    models = _section(document, "models")
+    for path, name, wanted in _uses(document):
+        if name in sources:
+            yield from _able(path, name, sources[name], wanted)
+        else:
+            yield _nowhere(path, "source", name, sources)
+    for model, dataset in _predicted(models):
+        if dataset not in datasets:
+            yield _nowhere(("models", model, "predictions", dataset), "dataset", dataset, datasets, at_key=True)
+    for key, evaluation in _section(document, "evaluations").items():
+        yield from _evaluated(("evaluations", key), evaluation, models, datasets)
+    yield from _private_uploads(datasets, sources)
+
+
+def idle(document: Any) -> Iterator[Complaint]:
+    """What is declared and has no effect: worth a warning."""
+    used = {name for _, name, _ in _uses(document)}
+    for name in _section(document, "sources"):
+        if name not in used:
+            yield Complaint(("sources", name), f"the source {name!r} is not used", None, at_key=True)
+    predicted = set(_predicted(_section(document, "models")))
+    for key, evaluation in _section(document, "evaluations").items():
+        pair = (_entry(evaluation, "model"), _entry(evaluation, "dataset"))
+        if pair not in predicted:
+            yield Complaint(
+                ("evaluations", key),
+                f"the model {pair[0]!r} declares no predictions on {pair[1]!r}",
+                "this evaluates what is at Nucleus already",
+                at_key=True,
+            )
+
+
+def _uses(document: Any) -> Iterator[tuple[Path, str, str]]:
+    """Every mention of a source: where, which, and what it must yield."""
+    for key, dataset in _section(document, "datasets").items():
+        for wanted in ("items", "annotations"):
+            yield from _named(("datasets", key, wanted), _entry(dataset, wanted), wanted)
+    for key, model in _section(document, "models").items():
+        for dataset, names in _section(model, "predictions").items():
+            yield from _named(("models", key, "predictions", dataset), names, "predictions")
+
+
+def _named(path: Path, names: Any, wanted: str) -> Iterator[tuple[Path, str, str]]:
+    for index, name in enumerate(names if isinstance(names, list) else ()):
+        if isinstance(name, str):
+            yield (*path, index), name, wanted
+
+
+def _able(path: Path, name: str, source: Any, wanted: str) -> Iterator[Complaint]:
+    source_format = _entry(source, "format")
+    yields = YIELDS.get(source_format) if isinstance(source_format, str) else None
+    if yields is None:
+        return  # the format itself is wrong, and that has been said
+    if wanted not in yields:
+        fitting = [other for other, what in YIELDS.items() if wanted in what]
+        said = f"the source {name!r} can't yield {wanted}: its format is {source_format}"
+        yield Complaint(path, said, f"formats that can: {', '.join(fitting)}")
+    if wanted == "items" and source_format == "coco" and not _entry(source, "images", "image_url"):
+        yield Complaint(
+            path,
+            f"the source {name!r} does not say where its images are",
+            'give it `images` (a folder to upload from) or `image_url` (such as "{coco_url}")',
+        )
+
+
+def _predicted(models: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, model in models.items():
+        for dataset in _section(model, "predictions"):
+            yield key, dataset
+
+
+def _evaluated(path: Path, evaluation: Any, models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
+    for kind, declared in (("model", models), ("dataset", datasets)):
+        name = _entry(evaluation, kind)
+        if isinstance(name, str) and name not in declared:
+            yield _nowhere((*path, kind), kind, name, declared)
+
+
+def _private_uploads(datasets: dict[str, Any], sources: dict[str, Any]) -> Iterator[Complaint]:
+    for key, dataset in datasets.items():
+        if _entry(dataset, "privacy_mode") is not True:
+            continue
+        for path, name, _ in _named(("datasets", key, "items"), _entry(dataset, "items"), "items"):
+            source = sources.get(name)
+            local = _entry(source, "format") in ("images", "coco") and not _entry(source, "image_url")
+            if local:
+                yield Complaint(
+                    path,
+                    f"the source {name!r} would upload files, which privacy_mode forbids",
+                    "give the source an `image_url`",
+                )
+
+
+def _nowhere(path: Path, kind: str, name: str, declared: dict[str, Any], *, at_key: bool = False) -> Complaint:
+    meant = near_miss(name, list(declared))
+    known = f"declared: {', '.join(declared)}" if declared else f"no {kind} is declared"
+    hint = f"did you mean {meant!r}? {known}" if meant else known
+    return Complaint(path, f"no {kind} {name!r}", hint, at_key=at_key)
+
+
+def _section(document: Any, key: str) -> dict[str, Any]:
+    value = _entry(document, key)
+    return value if isinstance(value, dict) else {}
+
+
+def _entry(mapping: Any, *keys: str) -> Any:
+    """The first of the keys that the mapping has a value for."""
+    if not isinstance(mapping, dict):
+        return None
+    return next((mapping[key] for key in keys if mapping.get(key) is not None), None)
