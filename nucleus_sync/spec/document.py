@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nucleus_sync.spec import scalar
-from nucleus_sync.spec.locate import Complaint, Mark, Path, Place, Places
+from nucleus_sync.spec.locate import Complaint, Mark, Place, Places, Route
 from nucleus_sync.spec.node import Mapping, Node, Scalar, Sequence
 
 _TAGS = "tag:yaml.org,2002:"
@@ -23,7 +23,7 @@ class Document:
     value: Any = None
     places: Places = field(default_factory=Places)
     complaints: list[Complaint] = field(default_factory=list)
-    variables: dict[Path, set[str]] = field(default_factory=dict)
+    variables: dict[Route, set[str]] = field(default_factory=dict)
     """The environment variables that were referred to, by the value that they went into."""
 
 
@@ -40,7 +40,7 @@ class _Reading:
     environ: Environ[str, str]
     document: Document = field(default_factory=Document)
 
-    def value(self, node: Node, path: Path, key: Mark | None) -> Any:
+    def value(self, node: Node, path: Route, key: Mark | None) -> Any:
         # An empty value stands nowhere; its key does.
         empty = isinstance(node, Scalar) and node.plain and not node.text and key is not None
         self.document.places.by_path[path] = Place(key, key if empty and key else node.mark)
@@ -55,7 +55,7 @@ class _Reading:
             case Mapping():
                 return self._mapping(node, path)
 
-    def _scalar(self, node: Scalar, path: Path) -> Any:
+    def _scalar(self, node: Scalar, path: Route) -> Any:
         try:
             text = scalar.interpolate(node.text, self.environ)
             if names := scalar.variables(node.text):
@@ -73,7 +73,7 @@ class _Reading:
         found = line.find("${" + name, node.mark.column - 1)
         return Mark(node.mark.line, found + 1) if found >= 0 else node.mark
 
-    def _mapping(self, node: Mapping, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: Mapping, path: Route) -> dict[str, Any]:
         values: dict[str, Any] = {}
         first: dict[str, Mark] = {}
         merged: list[Node] = []
@@ -92,7 +92,7 @@ class _Reading:
             self._merge(value, values, path)
         return values
 
-    def _merge(self, node: Node, values: dict[str, Any], path: Path) -> None:
+    def _merge(self, node: Node, values: dict[str, Any], path: Route) -> None:
         """Add the entries of `<<` that are not given beside it."""
         if isinstance(node, Sequence):
             for item in node.items:
@@ -106,7 +106,7 @@ class _Reading:
         else:
             self._complain(path, "<< takes a mapping, or a list of them", None, node.mark)
 
-    def _complain(self, path: Path, message: str, hint: str | None, mark: Mark | None = None) -> None:
+    def _complain(self, path: Route, message: str, hint: str | None, mark: Mark | None = None) -> None:
         self.document.complaints.append(Complaint(path, message, hint, mark))
 
 

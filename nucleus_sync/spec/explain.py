@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from nucleus_sync.spec import shape
-from nucleus_sync.spec.evaluation import Expect
-from nucleus_sync.spec.locate import Complaint, written
-from nucleus_sync.spec.source import NOT_YET
+from nucleus_sync.spec.evaluation import Evaluation, ExclusionRule, Expect
+from nucleus_sync.spec.locate import Complaint
+from nucleus_sync.spec.source import NOT_YET, Source
 
 Error = Any
 """One entry of `ValidationError.errors()`."""
@@ -22,7 +22,7 @@ def explain(error: Error) -> Complaint:
     spot = shape.follow(error["loc"])
     kind = error["type"]
     if kind == "extra_forbidden":
-        return _unknown_key(spot)
+        return _unknown_key(spot, error)
     if kind == "missing":
         return _missing_key(spot, error)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -36,7 +36,8 @@ def explain(error: Error) -> Complaint:
 def near_miss(word: str, allowed: Sequence[str]) -> str | None:
     """The allowed word that was probably meant."""
     folded = {other.casefold(): other for other in allowed}
-    close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    begun = [other for other in folded if len(word) > 2 and other.startswith(word.casefold())]
+    close = begun or get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
 
 
@@ -81,15 +82,11 @@ def kind_of(value: object) -> str:
 # --- keys -----------------------------------------------------------------------------------------------------
 
 
-def _unknown_key(spot: shape.Spot) -> Complaint:
-    parent = shape.follow(_loc_of_parent(spot))
+def _unknown_key(spot: shape.Spot, error: Error) -> Complaint:
+    parent = shape.follow(error["loc"][:-1])
     allowed = shape.keys(parent.part) if parent.part else []
     key = str(spot.path[-1])
     return Complaint(spot.path, f"unknown key {key!r}", suggestion(key, allowed) or None, at_key=True)
-
-
-def _loc_of_parent(spot: shape.Spot) -> Sequence[str | int]:
-    return spot.path[:-1]
 
 
 def _missing_key(spot: shape.Spot, error: Error) -> Complaint:
@@ -100,28 +97,49 @@ def _missing_key(spot: shape.Spot, error: Error) -> Complaint:
 
 
 def _wrong_tag(spot: shape.Spot, error: Error) -> Complaint:
-    tag = error["ctx"]["discriminator"].strip("'")
+    tag = _tag(error)
     value = error["input"]
     if not isinstance(value, dict):
         message, hint = _mapping(error)
         return Complaint(spot.path, message, hint)
-    allowed = list(_tags_at(tag))
-    if tag not in value or value[tag] is None:
-        return Complaint(spot.path, f"{tag!r} is missing", f"allowed: {', '.join(allowed)}", at_key=True)
+    allowed = _tags_at(tag)
+    listed = f"allowed: {', '.join(allowed)}"
+    if value.get(tag) is None:
+        if typo := _misspelt(tag, value):
+            return Complaint((*spot.path, typo), f"unknown key {typo!r}", f"did you mean {tag!r}?", at_key=True)
+        return Complaint(spot.path, f"{tag!r} is missing", listed, at_key=True)
     word = value[tag]
     if word in NOT_YET:
-        said = f"{tag} {word!r} is not supported yet by this version"
-        return Complaint((*spot.path, tag), said, f"allowed: {', '.join(allowed)}")
-    known = suggestion(word, allowed) if isinstance(word, str) else f"allowed: {', '.join(allowed)}"
+        return Complaint((*spot.path, tag), f"{tag} {word!r} is not supported yet by this version", listed)
+    known = suggestion(word, allowed) if isinstance(word, str) else listed
     return Complaint((*spot.path, tag), f"unknown {tag} {show(word)}", known)
 
 
-def _tags_at(tag: str) -> tuple[str, ...]:
-    from nucleus_sync.spec.evaluation import Evaluation, ExclusionRule
-    from nucleus_sync.spec.source import Source
+def mended(error: Error) -> dict[str, Any] | None:
+    """The mapping that a `_wrong_tag` error is about as it was probably meant, so that the rest can be checked."""
+    value = error["input"]
+    if error["type"] not in ("union_tag_invalid", "union_tag_not_found") or not isinstance(value, dict):
+        return None
+    tag = _tag(error)
+    key = tag if value.get(tag) is not None else _misspelt(tag, value)
+    word = value.get(key) if key else None
+    meant = near_miss(word, _tags_at(tag)) if isinstance(word, str) else None
+    if meant is None:
+        return None
+    return {tag: meant} | {other: inner for other, inner in value.items() if other not in (tag, key)}
 
+
+def _tag(error: Error) -> str:
+    return str(error["ctx"]["discriminator"]).strip("'")
+
+
+def _misspelt(tag: str, value: dict[str, Any]) -> str | None:
+    return next((key for key in value if near_miss(key, [tag])), None)
+
+
+def _tags_at(tag: str) -> list[str]:
     unions = {"format": Source, "kind": Evaluation, "type": ExclusionRule}
-    return tuple(shape.members(unions[tag]))
+    return list(shape.members(unions[tag]))
 
 
 def _not_a_metric(spot: shape.Spot) -> Complaint:
@@ -204,6 +222,3 @@ _WORDS: dict[str, Callable[[Error], Said]] = {
 
 def _words(kind: str) -> Callable[[Error], Said]:
     return _WORDS.get(kind, _other)
-
-
-__all__ = ["explain", "kind_of", "near_miss", "show", "suggestion", "written"]

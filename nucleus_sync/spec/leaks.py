@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nucleus_sync.errors import SpecProblem
 from nucleus_sync.spec.document import Document
-from nucleus_sync.spec.locate import Complaint, Mark, Path
+from nucleus_sync.spec.locate import Complaint, Mark, Route
 
 KEY_VARIABLES = ("NUCLEUS_API_KEY", "NUCLEUS_LIMITED_ACCESS_KEY")
 
@@ -38,12 +38,17 @@ def _in_values(document: Document, environ: Mapping[str, str]) -> Iterable[Compl
     for path, value in _leaves(document.value, ()):
         if path and isinstance(path[-1], str) and _NAMES_KEY.fullmatch(path[-1]):
             yield Complaint(path, f"{path[-1]!r} can't be in a spec", _HINT, at_key=True)
-        elif names := document.variables.get(path):
-            if names & set(KEY_VARIABLES) or (isinstance(value, str) and _holds_key(value, known)):
-                yield Complaint(path, "this brings an API key into the spec", _HINT)
+        elif _came_in(document.variables.get(path, set()), value, known):
+            yield Complaint(path, "this brings an API key into the spec", _HINT)
 
 
-def _leaves(value: object, path: Path) -> Iterable[tuple[Path, object]]:
+def _came_in(variables: set[str], value: object, known: Iterable[str]) -> bool:
+    return bool(variables & set(KEY_VARIABLES)) or (
+        bool(variables) and isinstance(value, str) and _holds_key(value, known)
+    )
+
+
+def _leaves(value: object, path: Route) -> Iterable[tuple[Route, object]]:
     """Every entry with its path, mappings and lists included."""
     yield path, value
     if isinstance(value, dict):

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from nucleus_sync.errors import SpecError, SpecProblem
 from nucleus_sync.spec import leaks, references
 from nucleus_sync.spec.document import Document, read
-from nucleus_sync.spec.explain import explain
-from nucleus_sync.spec.locate import Complaint, Mark, excerpt, lines_of, written
+from nucleus_sync.spec.explain import explain, mended
+from nucleus_sync.spec.locate import Complaint, Mark, Route, excerpt, lines_of, written
 from nucleus_sync.spec.model import Spec, digest, resolve
 from nucleus_sync.spec.node import YamlProblem, compose
 
@@ -93,7 +94,30 @@ def _validated(value: object) -> tuple[Spec | None, list[Complaint]]:
     try:
         return Spec.model_validate(value), []
     except ValidationError as error:
-        return None, [explain(entry) for entry in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        better = _mended(value, errors)
+        more = _validated(better)[1] if better is not None else []
+        return None, [*map(explain, errors), *more]
+
+
+def _mended(value: object, errors: list[Any]) -> object | None:
+    """The document with misspelt formats and kinds put right, so that what they hid is found as well."""
+    mendings = [(explain(error), mended(error)) for error in errors]
+    places = {complaint.path: better for complaint, better in mendings if better is not None}
+    if not places:
+        return None
+    ends = {path[:-1]: better for path, better in places.items()}
+    return _replaced(value, ends, ())
+
+
+def _replaced(value: object, ends: Mapping[Route, object], path: Route) -> object:
+    if path in ends:
+        return ends[path]
+    if isinstance(value, dict):
+        return {key: _replaced(inner, ends, (*path, key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, ends, (*path, index)) for index, inner in enumerate(value)]
+    return value
 
 
 # --- the file -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-Path = tuple[str | int, ...]
+Route = tuple[str | int, ...]
 """The way to a value: `("sources", "labels", "path")`."""
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -36,7 +36,7 @@ class Place:
 class Complaint:
     """Something wrong at a path; `mark` is set where it isn't simply the place of the path."""
 
-    path: Path
+    path: Route
     message: str
     hint: str | None = None
     mark: Mark | None = None
@@ -48,9 +48,9 @@ class Complaint:
 class Places:
     """The places of everything in one document."""
 
-    by_path: dict[Path, Place] = field(default_factory=dict)
+    by_path: dict[Route, Place] = field(default_factory=dict)
 
-    def mark(self, path: Path, *, at_key: bool) -> Mark:
+    def mark(self, path: Route, *, at_key: bool) -> Mark:
         """Where to point for a complaint about a path; something that is missing is sought at what lacks it."""
         for end in range(len(path), -1, -1):
             place = self.by_path.get(path[:end])
@@ -64,7 +64,7 @@ def lines_of(text: str) -> list[str]:
     return _BREAK.split(text)
 
 
-def written(path: Path) -> str:
+def written(path: Route) -> str:
     """A path as people write it: `sources.labels.include[0]`."""
     text = ""
     for part in path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nucleus_sync.spec.explain import near_miss
-from nucleus_sync.spec.locate import Complaint, Path
+from nucleus_sync.spec.locate import Complaint, Route
 from nucleus_sync.spec.source import YIELDS
 
 # All of this looks at plain values, not at a Spec, so that it can speak up beside errors of other kinds.
@@ -48,7 +48,7 @@ def idle(document: Any) -> Iterator[Complaint]:
             )
 
 
-def _uses(document: Any) -> Iterator[tuple[Path, str, str]]:
+def _uses(document: Any) -> Iterator[tuple[Route, str, str]]:
     """Every mention of a source: where, which, and what it must yield."""
     for key, dataset in _section(document, "datasets").items():
         for wanted in ("items", "annotations"):
@@ -58,13 +58,13 @@ def _uses(document: Any) -> Iterator[tuple[Path, str, str]]:
             yield from _named(("models", key, "predictions", dataset), names, "predictions")
 
 
-def _named(path: Path, names: Any, wanted: str) -> Iterator[tuple[Path, str, str]]:
+def _named(path: Route, names: Any, wanted: str) -> Iterator[tuple[Route, str, str]]:
     for index, name in enumerate(names if isinstance(names, list) else ()):
         if isinstance(name, str):
             yield (*path, index), name, wanted
 
 
-def _able(path: Path, name: str, source: Any, wanted: str) -> Iterator[Complaint]:
+def _able(path: Route, name: str, source: Any, wanted: str) -> Iterator[Complaint]:
     source_format = _entry(source, "format")
     yields = YIELDS.get(source_format) if isinstance(source_format, str) else None
     if yields is None:
@@ -87,7 +87,7 @@ def _predicted(models: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, dataset
 
 
-def _evaluated(path: Path, evaluation: Any, models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
+def _evaluated(path: Route, evaluation: Any, models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
     for kind, declared in (("model", models), ("dataset", datasets)):
         name = _entry(evaluation, kind)
         if isinstance(name, str) and name not in declared:
@@ -109,7 +109,7 @@ def _private_uploads(datasets: dict[str, Any], sources: dict[str, Any]) -> Itera
                 )
 
 
-def _nowhere(path: Path, kind: str, name: str, declared: dict[str, Any], *, at_key: bool = False) -> Complaint:
+def _nowhere(path: Route, kind: str, name: str, declared: dict[str, Any], *, at_key: bool = False) -> Complaint:
     meant = near_miss(name, list(declared))
     known = f"declared: {', '.join(declared)}" if declared else f"no {kind} is declared"
     hint = f"did you mean {meant!r}? {known}" if meant else known

@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from nucleus_sync.spec.evaluation import Expect, LabelExpect
-from nucleus_sync.spec.locate import Path
+from nucleus_sync.spec.locate import Route
 from nucleus_sync.spec.model import Spec
 from nucleus_sync.spec.value import SpecPart
 
@@ -17,7 +17,7 @@ from nucleus_sync.spec.value import SpecPart
 class Spot:
     """A place that an error points at: its path in the document, and the model of the mapping there, if any."""
 
-    path: Path
+    path: Route
     part: type[SpecPart] | None
     at_key: bool = False
 
@@ -25,7 +25,7 @@ class Spot:
 def follow(loc: Sequence[str | int]) -> Spot:
     """Go down an error location of pydantic, which names union members that the document doesn't."""
     annotation: Any = Spec
-    path: Path = ()
+    path: Route = ()
     for step in loc:
         annotation = _bare(annotation)
         if step == "[key]":
