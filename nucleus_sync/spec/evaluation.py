@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from nucleus_sync.spec.value import Name, Number, Plain, SpecPart, Switch, Text, Texts, refuse
+from nucleus_sync.spec.value import PLAIN_SCHEMA, Name, Number, SpecPart, Switch, Text, Texts, refuse
 
 Op = Literal[">=", ">", "<=", "<", "=="]
 MetricName = Literal["mAP", "mAP50", "mAP75", "AP_small", "AP_medium", "AP_large", "precision", "recall", "F1", "AP"]
@@ -147,6 +148,16 @@ class LabelMatch(SpecPart):
     """Label of the prediction."""
 
 
+def _comparand(value: object) -> object:
+    members = value if isinstance(value, list) else [value]
+    if not members or not all(isinstance(member, str | bool | int | float) for member in members):
+        refuse("must be a text, a number, true or false, or a list of them")
+    return value
+
+
+_COMPARAND_SCHEMA = {"anyOf": [PLAIN_SCHEMA, {"type": "array", "items": PLAIN_SCHEMA, "minItems": 1}]}
+
+
 class MetadataRule(SpecPart):
     """Leaves out items by their metadata."""
 
@@ -156,8 +167,14 @@ class MetadataRule(SpecPart):
     """The metadata key."""
     op: Literal["eq", "in", "gt", "lt"] = "eq"
     """How the value is compared."""
-    value: Plain | tuple[Plain, ...]
+    value: Annotated[Any, AfterValidator(_comparand), WithJsonSchema(_COMPARAND_SCHEMA)]
     """What it is compared with; a list for `in`."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if isinstance(self.value, list) != (self.op == "in"):
+            refuse("a list of values goes with op: in, and only with it", "write op: in and value: [first, second]")
+        return self
 
 
 class LabelsRule(SpecPart):

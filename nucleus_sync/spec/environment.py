@@ -1,0 +1,183 @@
+"""What the environment says: credentials, the endpoint, and overrides of the spec's settings."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from nucleus_sync.errors import CredentialsError, SpecError, SpecProblem
+from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
+from nucleus_sync.spec.value import BatchBytes, PathText, refuse
+
+DEFAULT_ENDPOINT = "https://api.scale.com/v1/nucleus"
+EMBEDDED = "embedded"
+"""The endpoint that stands for an emulator inside the process."""
+
+_ON = ("1", "true", "yes", "on")
+_OFF = ("", "0", "false", "no", "off")
+
+
+def _endpoint(text: str) -> str:
+    if text == EMBEDDED:
+        return text
+    if not text.startswith(("https://", "http://")) or "@" in text:
+        refuse("is not an endpoint", f"allowed: an http(s):// address without credentials, or {EMBEDDED}")
+    return text.rstrip("/")
+
+
+def _switch(text: object) -> object:
+    word = text.strip().lower() if isinstance(text, str) else text
+    if word in _ON or word is True:
+        return True
+    if word in _OFF or word is False:
+        return False
+    return refuse("is neither on nor off", f"allowed: {', '.join((*_ON, *filter(None, _OFF)))}")
+
+
+def _secret(text: SecretStr | None) -> SecretStr | None:
+    # An empty variable is how shells and CI systems say "none".
+    value = text.get_secret_value().strip() if text else ""
+    return SecretStr(value) if value else None
+
+
+_Switch = Annotated[bool, BeforeValidator(_switch)]
+_Secret = Annotated[SecretStr | None, AfterValidator(_secret)]
+
+
+class Environment(BaseSettings):
+    """Variables of the process, then of `.env` beside the spec, then of the secrets directory."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, case_sensitive=False)
+
+    api_key: Annotated[_Secret, Field(validation_alias="NUCLEUS_API_KEY")] = None
+    """The key of a Nucleus user."""
+    limited_access_key: Annotated[_Secret, Field(validation_alias="NUCLEUS_LIMITED_ACCESS_KEY")] = None
+    """A key that may see only a part."""
+    endpoint: Annotated[str, AfterValidator(_endpoint), Field(validation_alias="NUCLEUS_ENDPOINT")] = DEFAULT_ENDPOINT
+    """The address of the API with its version, or `embedded`."""
+    skip_ssl_verify: Annotated[_Switch, Field(validation_alias="NUCLEUS_SKIP_SSL_VERIFY")] = False
+    """Don't check the server's certificate? Unlike in the official SDK, `0` and empty mean no."""
+
+    ledger: Annotated[PathText | None, Field(validation_alias="NUCLEUS_SYNC_LEDGER")] = None
+    """Overrides settings.ledger."""
+    prune: Annotated[_Switch | None, Field(validation_alias="NUCLEUS_SYNC_PRUNE")] = None
+    """Overrides settings.prune."""
+    concurrency: Annotated[int | None, Field(validation_alias="NUCLEUS_SYNC_CONCURRENCY", ge=1, le=64)] = None
+    """Overrides settings.concurrency."""
+    batch_max_bytes: Annotated[BatchBytes | None, NoDecode, Field(validation_alias="NUCLEUS_SYNC_BATCH_MAX_BYTES")] = (
+        None
+    )
+    """Overrides settings.batch.max_bytes."""
+    batch_max_records: Annotated[int | None, Field(validation_alias="NUCLEUS_SYNC_BATCH_MAX_RECORDS", ge=1)] = None
+    """Overrides settings.batch.max_records."""
+    delete_limit_records: Annotated[int | None, Field(validation_alias="NUCLEUS_SYNC_DELETE_LIMIT_RECORDS", ge=0)] = (
+        None
+    )
+    """Overrides settings.delete_limit.records."""
+    delete_limit_fraction: Annotated[
+        float | None, Field(validation_alias="NUCLEUS_SYNC_DELETE_LIMIT_FRACTION", ge=0, le=1)
+    ] = None
+    """Overrides settings.delete_limit.fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to reach Nucleus, and as whom; neither key is ever shown."""
+
+    endpoint: str
+    """The address of the API with its version, or `embedded`."""
+    api_key: SecretStr | None = field(default=None, repr=False)
+    limited_access_key: SecretStr | None = field(default=None, repr=False)
+    verify: bool = True
+    """Whether the server's certificate is checked."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the endpoint is an emulator inside the process."""
+        return self.endpoint == EMBEDDED
+
+
+def read_environment(folder: Path) -> Environment:
+    """Read the variables; `folder` is the spec's, for its `.env`. Raises SpecError, CredentialsError."""
+    directory = _secrets_directory()
+    dotenv = folder / ".env"
+    sources: dict[str, Any] = {
+        "_env_file": dotenv if dotenv.is_file() else None,
+        "_env_file_encoding": "utf-8",
+        "_secrets_dir": directory,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Environment(**sources)
+    except ValidationError as error:
+        raise SpecError([_problem(entry) for entry in error.errors(include_url=False)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SpecError([SpecProblem(f"can't be read: {reason}", file=str(dotenv))]) from None
+
+
+def credentials(environment: Environment) -> Credentials:
+    """The key and endpoint for a client. Raises CredentialsError when there is no key, or one too many."""
+    keys = (environment.api_key, environment.limited_access_key)
+    if environment.endpoint != EMBEDDED:
+        if all(keys):
+            raise CredentialsError(
+                "both NUCLEUS_API_KEY and NUCLEUS_LIMITED_ACCESS_KEY are set",
+                fix="unset the one that is not meant",
+            )
+        if not any(keys):
+            raise CredentialsError(
+                "there is no API key",
+                fix="set NUCLEUS_API_KEY or NUCLEUS_LIMITED_ACCESS_KEY (in the environment, in .env beside the spec, "
+                "or in NUCLEUS_SYNC_SECRETS_DIR), or rehearse without one: NUCLEUS_ENDPOINT=embedded",
+            )
+    return Credentials(environment.endpoint, *keys, verify=not environment.skip_ssl_verify)
+
+
+def override(settings: Settings, environment: Environment) -> Settings:
+    """The spec's settings with what NUCLEUS_SYNC_… says instead."""
+    batch = _given(max_bytes=environment.batch_max_bytes, max_records=environment.batch_max_records)
+    limit = _given(records=environment.delete_limit_records, fraction=environment.delete_limit_fraction)
+    top = _given(ledger=environment.ledger, prune=environment.prune, concurrency=environment.concurrency)
+    return settings.model_copy(
+        update={
+            **top,
+            "batch": BatchSettings(**(settings.batch.model_dump() | batch)),
+            "delete_limit": DeleteLimit(**(settings.delete_limit.model_dump() | limit)),
+        }
+    )
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _secrets_directory() -> Path | None:
+    named = os.environ.get("NUCLEUS_SYNC_SECRETS_DIR")
+    if not named:
+        return None
+    directory = Path(named).expanduser()
+    if not directory.is_dir():
+        raise CredentialsError(
+            "NUCLEUS_SYNC_SECRETS_DIR names no folder",
+            where=named,
+            fix="it holds one file per variable, such as NUCLEUS_API_KEY",
+        )
+    return directory
+
+
+def _problem(error: Any) -> SpecProblem:
+    """One refused variable; its value is not shown, since it may be a key that went astray."""
+    context = error.get("ctx", {})
+    if error["type"] == "spec":
+        return SpecProblem(context["message"], path=str(error["loc"][0]), file="environment", hint=context["hint"])
+    bounds = [f"{words} {context[key]:g}" for key, words in (("ge", "at least"), ("le", "at most")) if key in context]
+    expected = " and ".join(bounds) or "a number"
+    return SpecProblem(f"must be {expected}", path=str(error["loc"][0]), file="environment")
