@@ -1,0 +1,145 @@
+"""The changes of one stream, record by record, on disk: what a plan counts and an apply sends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import InitVar, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xxhash import xxh3_128_intdigest
+
+from nucleus_sync.plan.plan import SourceCount
+from nucleus_sync.plan.steps import RecordCounts
+from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts
+from nucleus_sync.records.key import as_words
+from nucleus_sync.records.record import Kind
+from nucleus_sync.spool import Spool
+from nucleus_sync.survey.desired import DesiredStream
+
+CREATE, UPDATE, RESEND = 0, 1, 2
+_WORDS = {CREATE: "create", UPDATE: "update", RESEND: "resend"}
+_SUM = (1 << 128) - 1
+
+
+class Change(NamedTuple):
+    """A record to send: where it lies, its key, the stamp it will have, what is done, the content known before."""
+
+    place: bytes
+    key: bytes
+    stamp: bytes
+    does: int
+    before: bytes
+
+
+@dataclass
+class ChangeSet:
+    """Everything that differs in one stream. Rows of `sent` are Changes in reading order."""
+
+    address: str
+    kind: Kind
+    stream: DesiredStream | None
+    scratch: InitVar[Path]
+    source: SourceCount = SourceCount("")
+    sent: Spool = field(init=False)
+    gone: Spool = field(init=False)
+    """Rows (key,): records that no source yields any more and that will be deleted."""
+    cleared: Spool = field(init=False)
+    """Rows (item key,): items whose annotations are deleted as a whole before their survivors are sent again."""
+    touched: Spool = field(init=False)
+    """Rows (key, stamp): equal content in other bytes; only the ledger takes note."""
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    remote: dict[str, Change] = field(default_factory=dict)
+    """The first change of every source whose images Nucleus reads from a URL."""
+    known: int = 0
+    """How many records the ledger knows before this."""
+    token: bytes = b""
+    """Stands for the untouched sources; empty while they are too young to be trusted."""
+    metadata_types: dict[str, str] = field(default_factory=dict)
+    """Types of metadata keys that this stream is the first to use."""
+    _content: int = 0
+
+    def __post_init__(self, scratch: Path) -> None:
+        self.sent, self.gone, self.cleared, self.touched = (Spool(scratch) for _ in range(4))
+
+    def send(self, change: Change, reason: str) -> None:
+        """Add one record that must be sent."""
+        self.sent.add(change)
+        self.counts[_WORDS[change.does]] += 1
+        self.reasons[reason] += 1
+        self._mix(change.key + change.stamp[RAW_SIZE:] + bytes([change.does]))
+
+    def delete(self, key: bytes, item: bytes | None = None) -> None:
+        """Add one record that must go; `item` is named once for all its annotations that go."""
+        self.gone.add((key,))
+        self.counts["delete"] += 1
+        self.reasons["source gone"] += 1
+        self._mix(key + b"-")
+        if item is not None:
+            self.cleared.add((item,))
+
+    def _mix(self, content: bytes) -> None:
+        self._content = (self._content + xxh3_128_intdigest(content)) & _SUM
+
+    @property
+    def content(self) -> str:
+        """A digest of what would be sent and deleted, whatever the order of the files."""
+        return f"{self._content:032x}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has to be sent or deleted."""
+        return not len(self.sent) and not len(self.gone)
+
+    def record_counts(self) -> RecordCounts:
+        """The figures as a value of the plan."""
+        counts = self.counts
+        return RecordCounts(
+            create=counts["create"],
+            update=counts["update"],
+            delete=counts["delete"],
+            unchanged=counts["unchanged"],
+            resent=counts["resend"],
+            resting=counts["resting"],
+            orphaned=counts["orphaned"],
+        )
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Every change for `plan --records`."""
+        for row in self.sent:
+            change = Change(*row)
+            assert self.stream is not None  # noqa: S101  (only a stream that was read has changes)
+            where = self.stream.where(change.place)
+            yield {
+                "address": self.address,
+                "key": as_words(change.key),
+                "action": _WORDS[change.does],
+                "reason": self.why(change),
+                "file": where.file,
+                "position": where.position,
+            }
+        for (key,) in self.gone:
+            yield {
+                "address": self.address,
+                "key": as_words(key),
+                "action": "delete",
+                "reason": "source gone",
+                "file": None,
+                "position": None,
+            }
+
+    def why(self, change: Change) -> str:
+        """The reason for one change in words."""
+        return reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:])
+
+
+def reason_for(kind: Kind, does: int, before: bytes, after: bytes) -> str:
+    """`new`, `geometry changed`, `label and metadata changed`, `sent again`, …"""
+    if does == CREATE:
+        return "new"
+    if does == RESEND:
+        return "sent again: a neighbour is deleted"
+    parts = changed_parts(kind, before, after)
+    return " and ".join(parts or ["content"]) + " changed"

@@ -1,0 +1,190 @@
+"""The desired stream: the records of all its sources, numbered, free of repeated keys, sorted by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from xxhash import xxh3_128
+
+from nucleus_sync.errors import SourceError
+from nucleus_sync.plan.diff import Desired
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, content_hash
+from nucleus_sync.records.key import annotation_id, annotation_key, as_words, is_unnumbered, item_of, reference_id
+from nucleus_sync.records.problem import Problem, Severity, Where
+from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.reader import FileState, Pick, Reader
+from nucleus_sync.spool import Sorter
+from nucleus_sync.survey.tally import Tally
+
+_UNNUMBERED = b"\x00~"
+_COMPARED_BY_CONTENT = 1000
+
+
+class DesiredStream:
+    """Several readers seen as one. A place is the number of the source in one byte, then the reader's locator."""
+
+    def __init__(self, readers: Sequence[tuple[str, Reader]], kind: Kind, scratch: Path, tally: Tally) -> None:
+        self._readers = readers
+        self._kind = kind
+        self._tally = tally
+        self._sorter = Sorter(scratch)
+        self._unnumbered = False
+        self._compared = 0
+
+    def state(self) -> FileState:
+        """What stat says of all files of all sources."""
+        states = [reader.state() for _, reader in self._readers]
+        digest = xxh3_128()
+        for (name, _), state in zip(self._readers, states, strict=True):
+            digest.update(name.encode() + b"\x00" + state.digest)
+        return FileState(
+            digest.digest(),
+            max((state.newest_mtime_ns for state in states), default=0),
+            sum(state.files for state in states),
+            sum(state.bytes for state in states),
+        )
+
+    def rows(self) -> Iterator[Desired]:
+        """One row for every key, ascending. Raises SourceError when a source is unusable or yields nothing."""
+        for number in range(len(self._readers)):
+            self._scan(number)
+        rows: Iterator[Desired] = self._sorter.sorted()  # type: ignore[assignment]
+        if self._unnumbered:
+            rows = self._numbered(rows)
+        return self._distinct(rows)
+
+    def _scan(self, number: int) -> None:
+        name, reader = self._readers[number]
+        prefix = bytes([number])
+        before, problems = len(self._sorter), self._tally.invalid
+        self._sorter.extend(self._placed(reader, prefix))
+        if len(self._sorter) == before and self._tally.invalid == problems:
+            raise SourceError(
+                f"source {name} yields no {self._kind}",
+                where=str(reader.where(self._kind, b"").file),
+                fix="an empty source is never taken for a deletion; take it out of the spec if that is what you want",
+            )
+
+    def _placed(self, reader: Reader, prefix: bytes) -> Iterator[Desired]:
+        unnumbered = False
+        for key, raw, locator in reader.scan(self._kind, self._tally.report):
+            if not unnumbered and _UNNUMBERED in key:
+                unnumbered = self._unnumbered = True
+            yield key, raw, prefix + locator
+
+    def _numbered(self, rows: Iterable[Desired]) -> Iterator[Desired]:
+        """Gives the records without an id their position among their item's records, in the order of content.
+
+        Own ids are never given twice; identical records without an id are one record.
+        """
+        for item, group in groupby(rows, key=lambda row: item_of(row[0])):
+            members = list(group)
+            fresh = [row for row in members if is_unnumbered(row[0])]
+            if not fresh:
+                yield from members
+                continue
+            named = [row for row in members if not is_unnumbered(row[0])]
+            taken = {annotation_id(row[0]) for row in named}
+            named.extend(self._number(item.decode(), fresh, taken))
+            named.sort()
+            yield from named
+
+    def _number(self, item: str, rows: list[Desired], taken: set[str | None]) -> Iterator[Desired]:
+        position = 0
+        before: Desired | None = None
+        for row in rows:
+            if before is not None and before[:2] == row[:2] and row[1] != LOOK_AGAIN:
+                self._identical(row, before)
+                continue
+            before = row
+            while str(position) in taken:
+                position += 1
+            yield annotation_key(item, str(position)), row[1], row[2]
+            position += 1
+
+    def _distinct(self, rows: Iterable[Desired]) -> Iterator[Desired]:
+        before: Desired | None = None
+        repeated: list[Desired] = []
+        for row in rows:
+            if before is not None and before[0] == row[0]:
+                repeated.append(row)
+                continue
+            if before is not None:
+                yield from self._resolved(before, repeated) if repeated else (before,)
+                repeated = []
+            before = row
+        if before is not None:
+            yield from self._resolved(before, repeated) if repeated else (before,)
+
+    def _resolved(self, first: Desired, others: list[Desired]) -> Iterator[Desired]:
+        """One row where all rows of a key are one record; none, and a problem, where they differ."""
+        different = [row for row in others if not self._same(first, row)]
+        if not different:
+            for row in others:
+                self._identical(row, first)
+            yield first
+            return
+        places = [self.where(row[2]) for row in (first, *others)]
+        words = ", ".join(f"{name} {value}" for name, value in as_words(first[0]).items())
+        self._tally.report(
+            Problem(
+                source=self.source_of(first[2]),
+                where=places[0],
+                record=words,
+                cause="different records with one key",
+                detail=f"{len(places)} different records share {words}: " + "; ".join(map(str, places)),
+                key=first[0],
+                count=len(places),
+                fix="give each its own id; Nucleus would keep only one of them",
+            )
+        )
+
+    def _same(self, one: Desired, other: Desired) -> bool:
+        if one[1] == other[1] and one[1] != LOOK_AGAIN and one[2][0] == other[2][0]:
+            return True
+        self._compared += 1
+        if self._compared > _COMPARED_BY_CONTENT:
+            return False
+        contents = [self._content(row) for row in (one, other)]
+        return contents[0] is not None and contents[0] == contents[1]
+
+    def _content(self, row: Desired) -> bytes | None:
+        found = list(self.read([Pick(row[0], row[1], row[2])], quietly=True))
+        return content_hash(found[0][1]) if found else None
+
+    def _identical(self, row: Desired, first: Desired) -> None:
+        self._tally.duplicates += 1
+        self._tally.report(
+            Problem(
+                source=self.source_of(row[2]),
+                where=self.where(row[2]),
+                record=reference_id(row[0]),
+                cause="identical records: one is kept",
+                detail=f"the same record as {self.where(first[2])}",
+                severity=Severity.FINDING,
+            )
+        )
+
+    def read(self, picks: Iterable[Pick], *, quietly: bool = False) -> Iterator[tuple[Pick, Record]]:
+        """The records at these places, given in ascending order; what is wrong with them goes to the tally."""
+        report = (lambda _: None) if quietly else self._tally.report
+        for number, group in groupby(picks, key=lambda pick: pick[2][0]):
+            prefix = bytes([number])
+            reader = self._readers[number][1]
+            own = (Pick(key, raw, place[1:]) for key, raw, place in group)
+            for pick, record in reader.read(self._kind, own, report):
+                yield Pick(pick.key, pick.raw, prefix + pick.locator), record
+
+    def where(self, place: bytes) -> Where:
+        """The file and position behind a place."""
+        return self._readers[place[0]][1].where(self._kind, place[1:])
+
+    def source_of(self, place: bytes) -> str:
+        """The name of the source behind a place."""
+        return self._readers[place[0]][0]
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._sorter.close()

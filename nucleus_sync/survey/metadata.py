@@ -1,0 +1,44 @@
+"""Holds metadata to Nucleus's rule that a key is text everywhere or a number everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nucleus_sync.records.check import metadata_type
+
+_KEYS = 100_000
+
+
+class MetadataTypes:
+    """Types of metadata keys in one stream: those that Nucleus has seen, then those of the records in order.
+
+    The rule is Nucleus's (wire page §6.6): within the items, or the annotations, of a dataset a key that once held
+    text must always hold text, and the same for numbers. Other types are free.
+    """
+
+    def __init__(self, known: dict[str, str]) -> None:
+        self._types: dict[str, tuple[str, str]] = {key: (kind, "at Nucleus") for key, kind in known.items()}
+        self.fresh: dict[str, str] = {}
+
+    def conflict(self, metadata: dict[str, Any], place: Callable[[], str]) -> str | None:
+        """What contradicts an earlier record, in words; otherwise the types are remembered with their place."""
+        seen = []
+        for key, value in metadata.items():
+            kind = metadata_type(value)
+            if kind is None:
+                continue
+            before = self._types.get(key)
+            if before is None:
+                seen.append((key, kind))
+            elif before[0] != kind:
+                return f"metadata key {key} is {_words(kind)} here, {_words(before[0])} {before[1]}"
+        for key, kind in seen:
+            if len(self._types) < _KEYS:
+                self._types[key] = (kind, place())
+                self.fresh[key] = kind
+        return None
+
+
+def _words(kind: str) -> str:
+    return "text" if kind == "text" else "a number"
