@@ -1,0 +1,523 @@
+"""The elements of a JSON file's top-level arrays, sliced out without decoding them, in flat memory.
+
+An array is read in windows. A window is cut where two objects meet (`} , {`) and decoded as a list of raw elements.
+A cut at a wrong place, inside a text or a nested list, leaves something that can't be decoded, so what decodes is
+right; only where no cut works is the text walked token by token. NaN, Infinity and lone surrogates, which the decoder
+refuses, are covered by numbers and escapes of the same length while slicing: the places stay true.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import msgspec
+from msgspec import Raw
+
+from nucleus_sync.errors import SourceError
+
+WINDOW = 64 * 1024
+"""Bytes; small enough to stay in a processor's cache, which doubles the speed against 1 MiB."""
+LONGEST = 256 * 1024 * 1024
+"""Bytes of one element or one value outside the arrays, beyond which a file is refused."""
+
+_SPACE = b" \t\r\n"
+_GAP = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
+_SEAM_END = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\Z")
+_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*"[^"\\]{0,64}"')
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\[\]{}"]*\]|[\[\]{},]', re.DOTALL)
+_UNTAMED = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_TAMED = {b"NaN": b"0e0", b"Infinity": b"0e000000"}
+_TRIES = 3
+_LONGEST_WORD = 16
+
+_decode_raws = msgspec.json.Decoder(list[Raw]).decode
+_decode_raw = msgspec.json.Decoder(Raw).decode
+
+
+class Window(NamedTuple):
+    """Neighbouring elements: `raws[i]` lies at `offsets[i]` of the file and is element `first + i`."""
+
+    raws: list[Raw | bytes]
+    offsets: list[int]
+    lengths: list[int]
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A top-level value: the byte range `start` to `end`; `name` is empty for a list that is the whole file."""
+
+    name: str
+    kind: Literal["array", "object", "other"]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Elements that were sliced from the front of a text; `length` bytes, and whether the array ends after them."""
+
+    raws: list[Raw | bytes]
+    length: int
+    last: bool
+
+
+class JsonFile:
+    """A JSON file whose top-level arrays are read in slices. Raises SourceError for whatever is wrong with it."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        """`shown` is the file as the user wrote it."""
+        self.path = path
+        self.shown = shown
+        self._descriptor = -1
+        self._sections: dict[str, Section] | None = None
+        self._stat: tuple[int, int, int] = (0, 0, 0)
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            os.close(self._descriptor)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file as it was opened."""
+        return self._stat[0]
+
+    def sections(self) -> dict[str, Section]:
+        """The top-level values by name; a file that is a list has one section with an empty name."""
+        if self._sections is None or self._changed():
+            self._open()
+            self._sections = self._index()
+        return self._sections
+
+    def value(self, section: Section) -> Any:
+        """A section decoded as a whole: for small ones."""
+        return self.decoded(self.bytes_at(section.start, section.end - section.start), section.start)
+
+    def decoded(self, element: bytes | Raw, offset: int) -> Any:
+        """One element or value decoded; NaN and Infinity become what they say."""
+        return decoded(element, lambda byte, why: self.broken(offset + byte, why))
+
+    def windows(self, section: Section) -> Iterator[Window]:
+        """The elements of an array, in order."""
+        index = 0
+        for raws, start, text in self._slices(section.start, section.end):
+            lengths = [memoryview(raw).nbytes for raw in raws]
+            yield Window(raws, _offsets(text, lengths, start), lengths, index)
+            index += len(raws)
+
+    def bytes_at(self, offset: int, length: int) -> bytes:
+        """Bytes of the file; SourceError when it has become shorter."""
+        parts = []
+        while length > 0:
+            part = os.pread(self._descriptor, length, offset)
+            if not part:
+                raise SourceError(
+                    "became shorter while it was read", where=self.shown, fix="wait until its writer is done"
+                )
+            parts.append(part)
+            offset, length = offset + len(part), length - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def line_and_column(self, offset: int) -> tuple[int, int]:
+        """Where a byte lies, as an editor counts: from 1, columns in characters."""
+        line, line_start, position = 1, 0, 0
+        while position < offset:
+            part = self.bytes_at(position, min(1 << 20, offset - position))
+            newlines = part.count(b"\n")
+            if newlines:
+                line, line_start = line + newlines, position + part.rindex(b"\n") + 1
+            position += len(part)
+        before = self.bytes_at(max(line_start, offset - (1 << 20)), min(offset - line_start, 1 << 20))
+        text = before.decode("utf-8", "replace")
+        return line, len(text.removeprefix("\ufeff")) + 1
+
+    def broken(self, offset: int, why: str) -> NoReturn:
+        """Raise SourceError: the JSON is broken at this byte."""
+        if offset >= self.size:
+            self._truncated()
+        line, column = self.line_and_column(offset)
+        raise SourceError(
+            f"not valid JSON: {why}",
+            where=f"{self.shown}: line {line}, column {column}",
+            fix="export the file again, or mend it at that place",
+        )
+
+    # --- opening ------------------------------------------------------------------------------------------------
+
+    def _changed(self) -> bool:
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return True
+        return (stat.st_size, stat.st_mtime_ns, stat.st_ino) != self._stat
+
+    def _open(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        try:
+            self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            stat = os.fstat(self._descriptor)
+            os.pread(self._descriptor, 1, 0)
+        except OSError as error:
+            raise unreadable(error, self.shown) from None
+        self._stat = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+    def _index(self) -> dict[str, Section]:
+        start = self._skip_blanks(self._after_mark())
+        if start >= self.size:
+            raise SourceError(
+                "is empty" if self.size == 0 else "holds nothing but blanks",
+                where=self.shown,
+                fix="check the export that should have written it",
+            )
+        match self._byte(start):
+            case b"{":
+                sections, end = self._index_object(start)
+            case b"[":
+                section = self._section("", start)
+                sections, end = {"": section}, section.end
+            case _:
+                section = self._section("", start)
+                raise SourceError(
+                    f"holds {_named_value(self.bytes_at(start, min(40, section.end - start)))} instead of an object",
+                    where=self.shown,
+                    fix='a COCO file is an object with "images", "annotations" and "categories"',
+                )
+        end = self._skip_blanks(end)
+        if end < self.size:
+            self.broken(end, "there is something after the end of the document")
+        return sections
+
+    def _after_mark(self) -> int:
+        """Where the text starts; SourceError for what is not UTF-8."""
+        head = self.bytes_at(0, min(4, self.size))
+        if head[:3] == b"\xef\xbb\xbf":
+            return 3
+        encoding = _foreign_encoding(head)
+        if encoding:
+            raise SourceError(f"is {encoding}, not JSON in UTF-8", where=self.shown, fix=_way_out(encoding))
+        return 0
+
+    def _index_object(self, start: int) -> tuple[dict[str, Section], int]:
+        sections: dict[str, Section] = {}
+        position = self._skip_blanks(start + 1)
+        if self._byte(position) == b"}":
+            return sections, position + 1
+        while True:
+            if self._byte(position) != b'"':
+                self.broken(position, "expected a key in double quotes")
+            name, position = self._key(position)
+            if name in sections:
+                self.broken(position, f'the key "{name}" is there twice')
+            section = sections[name] = self._section(name, self._skip_blanks(position))
+            position = self._skip_blanks(section.end)
+            match self._byte(position):
+                case b",":
+                    position = self._skip_blanks(position + 1)
+                case b"}":
+                    return sections, position + 1
+                case _:
+                    self.broken(position, "expected a comma or the end of the object")
+
+    def _key(self, start: int) -> tuple[str, int]:
+        end = self._value_end(start)
+        name = self.decoded(self.bytes_at(start, end - start), start)
+        colon = self._skip_blanks(end)
+        if self._byte(colon) != b":":
+            self.broken(colon, f'expected a colon after the key "{name}"')
+        return name, colon + 1
+
+    def _section(self, name: str, start: int) -> Section:
+        match self._byte(start):
+            case b"[":
+                return Section(name, "array", start, self._array_end(start))
+            case b"{":
+                return Section(name, "object", start, self._value_end(start))
+            case _:
+                return Section(name, "other", start, self._value_end(start))
+
+    def _array_end(self, start: int) -> int:
+        end = self._skip_blanks(start + 1)
+        for raws, offset, text in self._slices(start, None):
+            end = offset + len(text)
+            del raws
+        return self._skip_blanks(end) + 1
+
+    def _value_end(self, start: int) -> int:
+        """The end of a value that isn't sliced: decoded as raw, the decoder says where it ends."""
+        size = 4096
+        while True:
+            text = self._some(start, size)
+            end = _end_of_value(_tame(text))
+            if isinstance(end, int) and (end < len(text) or start + len(text) >= self.size):
+                return start + end
+            if isinstance(end, str):
+                self._complain(start, text, end)
+            if size > LONGEST:
+                self.broken(start, f"a value of more than {LONGEST >> 20} MiB")
+            size *= 4
+
+    # --- slicing ------------------------------------------------------------------------------------------------
+
+    def _slices(self, start: int, end: int | None) -> Iterator[tuple[list[Raw | bytes], int, bytes]]:
+        """Elements of the array at `start`, with the offset of the first one and the text that holds just them."""
+        position = self._skip_blanks(start + 1)
+        if self._byte(position) == b"]":
+            return
+        limit = self.size if end is None else end
+        size = WINDOW
+        hint = b""
+        while True:
+            text = self._some(position, min(size, limit - position))
+            fit = _fit(text, hint, whole=position + len(text) >= limit)
+            if isinstance(fit, str):
+                self._complain(position - 1, b"[" + text, fit)
+                if size > LONGEST:
+                    self.broken(position, f"an element of more than {LONGEST >> 20} MiB")
+                size *= 4
+                continue
+            yield fit.raws, position, text[: fit.length]
+            if fit.last:
+                return
+            hint = hint or _first_key(text)
+            position = self._skip_blanks(self._skip_blanks(position + fit.length) + 1)
+            size = WINDOW
+
+    def _complain(self, start: int, text: bytes, why: str) -> None:
+        """Raise SourceError unless more text may help: a number or word that is cut looks broken, too."""
+        at_end = start + len(text) >= self.size
+        if not _is_cut_off(why, b"" if at_end else text):
+            self.broken(start + _byte_in(why), _reason(why))
+        if at_end:
+            self._truncated()
+
+    def _truncated(self) -> NoReturn:
+        line, column = self.line_and_column(self.size)
+        raise SourceError(
+            "the JSON is cut off: the file ends in the middle",
+            where=f"{self.shown}: line {line}, column {column}",
+            fix="it may still be being written: try again once its writer is done, or export it again",
+        )
+
+    def _some(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def _byte(self, offset: int) -> bytes:
+        found = self._some(offset, 1)
+        if not found:
+            self._truncated()
+        return found
+
+    def _skip_blanks(self, offset: int) -> int:
+        """The first byte from here that isn't a blank; the file's size at its end."""
+        while True:
+            text = self._some(offset, 256)
+            found = len(text) - len(text.lstrip(_SPACE))
+            offset += found
+            if found < len(text) or not text:
+                return offset
+
+
+def decoded(element: bytes | Raw, broken: Any) -> Any:
+    """One JSON value as Python has it; `broken(byte, why)` is called when it is none."""
+    import json
+
+    content = bytes(element)
+    try:
+        return json.loads(content.decode("utf-8", "surrogatepass"))
+    except json.JSONDecodeError as error:
+        return broken(len(error.doc[: error.pos].encode("utf-8", "surrogatepass")), _first_lower(error.msg))
+    except UnicodeDecodeError as error:
+        return broken(error.start, "bytes that are not UTF-8")
+    except RecursionError:
+        return broken(0, "nested too deeply")
+    except ValueError as error:  # a number of more than 4300 digits
+        return broken(0, str(error).partition(";")[0])
+
+
+def unreadable(error: OSError, shown: str) -> SourceError:
+    """What the system's refusal to open a file means for the user."""
+    match error:
+        case FileNotFoundError():
+            return SourceError("the file is not there", where=shown, fix="correct `path`, or bring the file back")
+        case IsADirectoryError():
+            return SourceError("is a folder, not a file", where=shown, fix="name the JSON file in it")
+        case PermissionError():
+            return SourceError("may not be read", where=shown, fix="give this user permission to read it")
+        case _:
+            return SourceError(f"can't be read: {error.strerror or error}", where=shown)
+
+
+def _fit(text: bytes, hint: bytes, *, whole: bool) -> _Fit | str:
+    """Slice elements from the front of a text; what is wrong as the decoder says it when not even one fits."""
+    if not whole:
+        for cut in _cuts(text, hint):
+            raws = _raws(text, cut)
+            if raws is not None:
+                return _Fit(raws, cut, last=False)
+    return _fit_end(text)
+
+
+def _fit_end(text: bytes) -> _Fit | str:
+    """Like `_fit` where the array may end within the text, or no seam could be found by looking."""
+    tamed = _tame(text)
+    try:
+        _decode_raws(b"[" + tamed)
+        length = len(text.rstrip(_SPACE)) - 1
+    except msgspec.DecodeError as error:
+        trailing = _TRAILING.search(str(error))
+        if trailing is None:
+            cut = _walk_to_seam(tamed) if _is_cut_off(str(error), b"[" + tamed) else 0
+            raws = _raws(text, cut) if cut else None
+            return str(error) if raws is None else _Fit(raws, cut, last=False)
+        length = tamed.rindex(b"]", 0, int(trailing[1]) - 2)  # the decoder counts this byte from 1, after our "["
+    except RecursionError:
+        return "JSON is malformed: nested too deeply (byte 1)"
+    length = len(text[:length].rstrip(_SPACE))
+    raws = _raws(text, length)
+    return _Fit(raws, length, last=True) if raws is not None else "JSON is malformed: can't be sliced (byte 1)"
+
+
+def _cuts(text: bytes, hint: bytes) -> Iterator[int]:
+    """Ends of objects at which the text may be cut: first before what begins like the first element."""
+    tries = 0
+    for needle in (hint, b"{") if hint else (b"{",):
+        place = len(text)
+        for _ in range(_TRIES * 4):
+            place = text.rfind(needle, 0, place)
+            if place <= 0 or tries >= _TRIES * 2:
+                break
+            seam = _SEAM_END.search(text, max(0, place - 64), place)
+            if seam:
+                tries += 1
+                yield seam.start() + 1
+
+
+def _walk_to_seam(text: bytes) -> int:
+    """The end of the last element that is whole, found token by token: slow, and sure."""
+    depth = last = 0
+    for token in _TOKEN.finditer(text):
+        match token[0]:
+            case b"{" | b"[":
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+                if depth < 0:
+                    break
+            case b"," if depth == 0:
+                last = token.start()
+    return len(text[:last].rstrip(_SPACE))
+
+
+def _raws(text: bytes, length: int) -> list[Raw | bytes] | None:
+    """The elements in the first bytes of a text; None where they aren't a list of whole elements."""
+    part = text[:length]
+    try:
+        return _decode_raws(b"[" + part + b"]")  # type: ignore[return-value]
+    except msgspec.DecodeError:
+        pass
+    except RecursionError:
+        return None
+    tamed = _tame(part)
+    if tamed is part:
+        return None
+    try:
+        covered = _decode_raws(b"[" + tamed + b"]")
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    lengths = [memoryview(raw).nbytes for raw in covered]
+    return [part[start : start + size] for start, size in zip(_offsets(part, lengths, 0), lengths, strict=True)]
+
+
+def _offsets(text: bytes, lengths: list[int], start: int) -> list[int]:
+    """Where the elements of a text lie. Most writers put the same gap everywhere; each gap is looked at."""
+    first = _GAP.match(text, lengths[0]) if lengths else None
+    gap = first[0] if first else b","
+    width = len(gap)
+    starts_with = text.startswith
+    match_gap = _GAP.match
+    place = 0
+    offsets = []
+    for length in lengths:
+        offsets.append(start + place)
+        place += length
+        if starts_with(gap, place) and text[place + width : place + width + 1] not in _BLANK_BYTES:
+            place += width
+        else:
+            found = match_gap(text, place)
+            place = found.end() if found else place
+    return offsets
+
+
+_BLANK_BYTES = frozenset((b" ", b"\t", b"\r", b"\n"))
+
+
+def _end_of_value(text: bytes) -> int | str:
+    """Where the value at the front of a text ends, or what the decoder says against it."""
+    try:
+        _decode_raw(text)
+    except msgspec.DecodeError as error:
+        trailing = _TRAILING.search(str(error))
+        return len(text[: int(trailing[1]) - 1].rstrip(_SPACE)) if trailing else str(error)
+    except RecursionError:
+        return "JSON is malformed: nested too deeply (byte 0)"
+    return len(text.rstrip(_SPACE))
+
+
+def _tame(text: bytes) -> bytes:
+    """The text with what the decoder refuses covered by something harmless of the same length."""
+    if not _UNTAMED.search(text):
+        return text
+    return _UNTAMED.sub(lambda found: _TAMED.get(found[0], b"\\u0000"), text)
+
+
+def _first_key(text: bytes) -> bytes:
+    found = _FIRST_KEY.match(text)
+    return found[0] if found else b""
+
+
+def _is_cut_off(why: str, text: bytes) -> bool:
+    return "truncated" in why or 0 <= len(text) - _byte_in(why) <= _LONGEST_WORD
+
+
+def _byte_in(why: str) -> int:
+    found = _BYTE.search(why)
+    return int(found[1]) if found else 0
+
+
+def _reason(why: str) -> str:
+    return _BYTE.sub("", why).removeprefix("JSON is malformed: ").strip()
+
+
+def _first_lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _named_value(text: bytes) -> str:
+    if text[:1] == b'"':
+        return "a text"
+    return "null" if text == b"null" else text.decode("utf-8", "replace")
+
+
+def _foreign_encoding(head: bytes) -> str:
+    if head[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"):
+        return "UTF-32"
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\x00" in head[:2] and len(head) > 1):
+        return "UTF-16"
+    return {b"\x1f\x8b": "compressed (gzip)", b"\x28\xb5": "compressed (zstd)", b"PK": "a ZIP archive"}.get(
+        head[:2], ""
+    )
+
+
+def _way_out(encoding: str) -> str:
+    if encoding.startswith("UTF"):
+        return f"convert it: iconv -f {encoding} -t UTF-8 OLD.json > NEW.json"
+    return "unpack it, and name the JSON file itself"
