@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import BinaryIO
 from unicodedata import normalize
@@ -12,8 +13,8 @@ import imagesize
 from xxhash import xxh3_64_hexdigest, xxh3_128
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.sources.reader import Facts
-from nucleus_sync.sources.walk import shown
+from nucleus_sync.sources.reader import Facts, Surroundings
+from nucleus_sync.sources.walk import Found, shown
 
 _HEAD = 1024
 _BLOCK = 1 << 20
@@ -21,6 +22,9 @@ _PNG_END = b"IEND\xaeB`\x82"
 _GIF_END = b"\x00;"
 _MOST_PIXELS_PER_BYTE = 1000
 """Pixels per byte above which a picture is suspiciously empty: 25 million in 3 kB."""
+
+_CLOCK_GRANULARITY_NS = 2_000_000_000
+"""Some file systems count in steps of two seconds."""
 
 _KIND_OF_ENDING = {
     ".jpg": "JPEG",
@@ -83,7 +87,7 @@ def examine(path: str | os.PathLike[str], *, whole: bool) -> Facts:
             digest = _digest(file) if whole else b""
             after = os.fstat(file.fileno())
     except OSError as error:
-        return Facts(0, 0, 0, b"", 0, 0, invalid=f"can't be read: {error.strerror}")
+        return unreadable(error)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         fix = "wait until it is complete, then try again"
         raise SourceError("the file changed while it was read", where=shown(os.fspath(path)), fix=fix)
@@ -249,3 +253,49 @@ def _digest(file: BinaryIO) -> bytes:
     while block := file.read(_BLOCK):
         hasher.update(block)
     return hasher.digest()
+
+
+def facts_of(surroundings: Surroundings, folder: str, root: str, path: str, *, whole: bool) -> Facts:
+    """Facts about `root`/`path`, remembered from an earlier run if the file's stat is still the same.
+
+    `folder` names the root in the cache.
+    """
+    place = os.path.join(root, path)
+    try:
+        stat = os.stat(place)
+    except OSError as error:
+        return unreadable(error)
+    found = Found(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    known = recalled(surroundings, folder, found, whole=whole)
+    if known is not None:
+        return known
+    started = time.time_ns()
+    facts = examine(place, whole=whole)
+    remember(surroundings, folder, path, facts, started)
+    return facts
+
+
+def recalled(surroundings: Surroundings, folder: str, found: Found, *, whole: bool) -> Facts | None:
+    """What an earlier run found out about a file that hasn't changed since; `whole` asks for a digest too."""
+    known = surroundings.facts.recall(folder, found.path) if surroundings.trust_facts else None
+    return known if known and is_fresh(known, found) and (known.digest or not whole) else None
+
+
+def remember(surroundings: Surroundings, folder: str, path: str, facts: Facts, started_ns: int) -> None:
+    """Keep facts that were found out after `started_ns`.
+
+    A file that changed within the clock's granularity before isn't remembered: it could change again without its stat
+    showing it, as git knows.
+    """
+    if facts.inode and facts.mtime_ns < started_ns - _CLOCK_GRANULARITY_NS:
+        surroundings.facts.remember(folder, path, facts)
+
+
+def is_fresh(facts: Facts, found: Found) -> bool:
+    """Whether a file's stat is still that of its facts."""
+    return (facts.size, facts.mtime_ns, facts.inode) == (found.size, found.mtime_ns, found.inode)
+
+
+def unreadable(error: OSError) -> Facts:
+    """The facts about a file that can't be opened."""
+    return Facts(0, 0, 0, b"", 0, 0, invalid=f"can't be read: {error.strerror}")
