@@ -1,0 +1,155 @@
+"""What Nucleus is known to hold: one stamp a record, written by finished jobs only.
+
+Two stamps mean doubt. Their raw part is zeros (`fingerprint.LOOK_AGAIN`), and no content hashes to theirs, so a
+comparison always finds a difference and sends the record again, or deletes it where the source dropped it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from nucleus_sync.ledger import streams
+from nucleus_sync.ledger.database import Database, Transaction
+from nucleus_sync.records.fingerprint import STAMP_SIZE
+
+MAYBE_THERE = bytes(STAMP_SIZE)
+"""The record was sent, or its deletion was, and nobody knows whether that took place."""
+CONTENT_UNKNOWN = bytes(8) + b"\xff" * (STAMP_SIZE - 8)
+"""The record is there; what it says is unknown, because a change of it has an unknown outcome."""
+
+Row = tuple[bytes, bytes]
+"""Key and stamp."""
+
+_PAGE = 8_000
+
+
+def in_doubt(stamp: bytes) -> bool:
+    """Whether a stamp is one of those that mean doubt."""
+    return stamp in (MAYBE_THERE, CONTENT_UNKNOWN)
+
+
+def rows_after(database: Database, address: str, after: bytes | None) -> Iterator[Row]:
+    """All records beyond a key, sorted. Read by pages, so that writers are never held up, nor the log kept."""
+    with database.reading() as conn:
+        stream = streams.find(conn, address)
+    if stream is None:
+        return
+    query = f"SELECT key, stamp FROM known WHERE stream = {stream:d} AND key > ? ORDER BY key LIMIT {_PAGE}"
+    # Every key is above the empty blob.
+    last = b"" if after is None else after
+    while True:
+        with database.reading() as conn:
+            page = conn.execute(query, (last,)).fetchall()
+        yield from page
+        if len(page) < _PAGE:
+            return
+        last = page[-1][0]
+
+
+def of_item(conn: sqlite3.Connection, address: str, item: bytes) -> list[Row]:
+    """The records of one item, sorted."""
+    stream = streams.find(conn, address)
+    return conn.execute(
+        "SELECT key, stamp FROM known WHERE stream = ? AND key >= ? AND key < ? ORDER BY key", (stream, *span(item))
+    ).fetchall()
+
+
+def stamp(conn: sqlite3.Connection, address: str, key: bytes) -> bytes | None:
+    """The stamp of one record."""
+    stream = streams.find(conn, address)
+    row = conn.execute("SELECT stamp FROM known WHERE stream = ? AND key = ?", (stream, key)).fetchone()
+    return None if row is None else row[0]
+
+
+def span(item: bytes) -> tuple[bytes, bytes]:
+    """From which key on, and before which, everything belongs to this item: itself, or item NUL more."""
+    return item, item + b"\x01"
+
+
+def confirm(tx: Transaction, stream: int, rows: Sequence[Row]) -> None:
+    """Insert or replace. Rows that are sorted by key cost half as much."""
+    if not rows:
+        return
+    fewer_maybes = _drop_maybes(tx, stream, [(key,) for key, _ in rows])
+    added = _insert(tx, stream, rows)
+    if added < len(rows):
+        tx.conn.executemany(f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1", rows)
+    streams.moved(tx, stream, count=added, maybes=-fewer_maybes)
+
+
+def touch(tx: Transaction, stream: int, rows: Iterable[Row]) -> None:
+    """Replace stamps of records that say the same in other bytes: to a plan, nothing happened."""
+    tx.conn.executemany(f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1", rows)
+
+
+def forget(tx: Transaction, stream: int, keys: Iterable[bytes]) -> int:
+    """Forget records that Nucleus no longer holds; how many there were."""
+    wanted = [(key,) for key in keys]
+    maybes = _drop_maybes(tx, stream, wanted)
+    gone = _delete(tx, f"DELETE FROM known WHERE stream = {stream:d} AND key = ?", wanted)
+    if maybes or gone:
+        streams.moved(tx, stream, count=-gone, maybes=-maybes)
+    return maybes + gone
+
+
+def forget_items(tx: Transaction, stream: int, items: Iterable[bytes]) -> int:
+    """Forget everything of these items in a stream; how much there was."""
+    spans = [span(item) for item in items]
+    of_items = f"DELETE FROM known WHERE stream = {stream:d} AND key >= ? AND key < ?"
+    maybes = _delete(tx, f"{of_items} AND stamp = zeroblob({STAMP_SIZE})", spans) if _maybes(tx, stream) else 0
+    gone = _delete(tx, of_items, spans)
+    if maybes or gone:
+        streams.moved(tx, stream, count=-gone, maybes=-maybes)
+    return maybes + gone
+
+
+def doubt(tx: Transaction, stream: int, keys: Iterable[bytes]) -> None:
+    """Records that were sent with unknown outcome: new ones may be there, known ones may have changed."""
+    rows = [(key, MAYBE_THERE) for key in keys]
+    if not rows:
+        return
+    added = _insert(tx, stream, rows)
+    if added < len(rows):
+        tx.conn.executemany(
+            f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1 AND stamp <> ?3",
+            ((key, CONTENT_UNKNOWN, MAYBE_THERE) for key, _ in rows),
+        )
+    streams.moved(tx, stream, maybes=added)
+
+
+def doubt_items(tx: Transaction, stream: int, items: Iterable[bytes]) -> None:
+    """Everything of these items was perhaps deleted."""
+    turned = _delete(
+        tx,
+        f"UPDATE known SET stamp = zeroblob({STAMP_SIZE}) WHERE stream = {stream:d}"
+        f" AND key >= ? AND key < ? AND stamp <> zeroblob({STAMP_SIZE})",
+        [span(item) for item in items],
+    )
+    if turned:
+        streams.moved(tx, stream, count=-turned, maybes=turned)
+
+
+def _insert(tx: Transaction, stream: int, rows: Sequence[Row]) -> int:
+    # The stream's number stands in the text so that rows can be handed over as they are.
+    before = tx.conn.total_changes
+    tx.conn.executemany(f"INSERT OR IGNORE INTO known VALUES ({stream:d}, ?, ?)", rows)
+    return tx.conn.total_changes - before
+
+
+def _drop_maybes(tx: Transaction, stream: int, keys: Sequence[tuple[bytes]]) -> int:
+    if not _maybes(tx, stream):
+        return 0
+    where = f"stream = {stream:d} AND key = ? AND stamp = zeroblob({STAMP_SIZE})"
+    return _delete(tx, f"DELETE FROM known WHERE {where}", keys)
+
+
+def _maybes(tx: Transaction, stream: int) -> int:
+    row = tx.conn.execute("SELECT maybes FROM streams WHERE id = ?", (stream,)).fetchone()
+    return 0 if row is None else row[0]
+
+
+def _delete(tx: Transaction, statement: str, rows: Sequence[tuple[bytes, ...]]) -> int:
+    before = tx.conn.total_changes
+    tx.conn.executemany(statement, rows)
+    return tx.conn.total_changes - before

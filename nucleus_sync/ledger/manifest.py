@@ -1,0 +1,35 @@
+"""The rows of a batch in few bytes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import msgspec
+
+from nucleus_sync.records.fingerprint import STAMP_SIZE
+
+BatchRow = tuple[bytes, bytes, bytes]
+"""Key, stamp, locator."""
+
+_pack = msgspec.msgpack.Encoder().encode
+_outer = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
+_inner = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
+
+
+def pack(rows: Sequence[BatchRow]) -> bytes:
+    """Keys and locators compressed by column; stamps as they are, because hashes do not shrink."""
+    keys, stamps, locators = zip(*rows, strict=True) if rows else ((), (), ())
+    names = zlib.compress(_pack((keys, locators)), 1)
+    joined = b"".join(stamps)
+    if len(joined) != STAMP_SIZE * len(keys):
+        raise ValueError(f"a stamp has {STAMP_SIZE} bytes")
+    return _pack((names, joined))
+
+
+def unpack(contents: bytes) -> list[BatchRow]:
+    """The rows again, in their order."""
+    names, stamps = _outer(contents)
+    keys, locators = _inner(zlib.decompress(names))
+    each = (stamps[start : start + STAMP_SIZE] for start in range(0, len(stamps), STAMP_SIZE))
+    return list(zip(keys, each, locators, strict=True))

@@ -1,0 +1,75 @@
+"""A lock that the operating system frees when its holder dies, however that happens."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import weakref
+from pathlib import Path
+
+
+def lock_path(ledger: Path) -> Path:
+    """The lock's file beside a ledger. It stays there: removing it would make two locks of one."""
+    return ledger.with_name(ledger.name + ".lock")
+
+
+class OsLock:
+    """An exclusive `flock` on a file of its own, for the life of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+        # A forked child shares the lock and would keep it after its parent's death.
+        lock = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _let_go(lock()))
+
+    @property
+    def held(self) -> bool:
+        """Whether this process has it."""
+        return self._handle is not None
+
+    def acquire(self) -> bool | None:
+        """Take it. False: another process has it. None: this file system knows no locks."""
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except OSError:
+            os.close(handle)
+            return None
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        """Give it back; nothing happens when it isn't held."""
+        if self._handle is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            self.forsake()
+
+    def forsake(self) -> None:
+        """Close the file without unlocking it for others who share it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process on this host holds the lock."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _let_go(lock: OsLock | None) -> None:
+    if lock is not None:
+        lock.forsake()
