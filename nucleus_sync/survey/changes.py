@@ -14,6 +14,7 @@ from nucleus_sync.plan.plan import SourceCount
 from nucleus_sync.plan.steps import RecordCounts
 from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts
 from nucleus_sync.records.key import as_words
+from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Spool
 from nucleus_sync.survey.desired import DesiredStream
@@ -41,7 +42,7 @@ class ChangeSet:
     kind: Kind
     stream: DesiredStream | None
     scratch: InitVar[Path]
-    source: SourceCount = SourceCount("")
+    source: SourceCount = field(init=False)
     sent: Spool = field(init=False)
     gone: Spool = field(init=False)
     """Rows (key,): records that no source yields any more and that will be deleted."""
@@ -57,12 +58,15 @@ class ChangeSet:
     """How many records the ledger knows before this."""
     token: bytes = b""
     """Stands for the untouched sources; empty while they are too young to be trusted."""
+    listed: list[Problem] = field(default_factory=list)
+    """What was found wrong, the first ten thousand."""
     metadata_types: dict[str, str] = field(default_factory=dict)
     """Types of metadata keys that this stream is the first to use."""
     _content: int = 0
 
     def __post_init__(self, scratch: Path) -> None:
         self.sent, self.gone, self.cleared, self.touched = (Spool(scratch) for _ in range(4))
+        self.source = SourceCount(self.address)
 
     def send(self, change: Change, reason: str) -> None:
         """Add one record that must be sent."""

@@ -50,7 +50,7 @@ class DesiredStream:
         """One row for every key, ascending. Raises SourceError when a source is unusable or yields nothing."""
         for number in range(len(self._readers)):
             self._scan(number)
-        rows: Iterator[Desired] = self._sorter.sorted()  # type: ignore[assignment]
+        rows: Iterator[Desired] = self._sorter.sorted()
         if self._unnumbered:
             rows = self._numbered(rows)
         return self._distinct(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nucleus_sync.plan.plan import SourceCount
@@ -64,17 +65,19 @@ class Tally:
             invalid=self.invalid,
             findings=self.findings,
             duplicates=self.duplicates,
-            shown=tuple(self._shown()),
+            shown=tuple(first_of_each(self.listed)),
             causes=tuple((severity, cause, number) for (severity, cause), number in causes),
             blocking=self.blocking,
         )
 
-    def _shown(self) -> list[Problem]:
-        seen: Counter[tuple[str, str]] = Counter()
-        shown = []
-        for problem in self.listed:
-            kind = (str(problem.severity), problem.cause)
-            seen[kind] += 1
-            if seen[kind] <= _SHOWN_OF_A_CAUSE:
-                shown.append(problem)
-        return shown
+
+def first_of_each(problems: Iterable[Problem]) -> list[Problem]:
+    """The first few of every cause, in the order of the files."""
+    seen: Counter[tuple[str, str]] = Counter()
+    shown = []
+    for problem in problems:
+        kind = (str(problem.severity), problem.cause)
+        seen[kind] += 1
+        if seen[kind] <= _SHOWN_OF_A_CAUSE:
+            shown.append(problem)
+    return shown

@@ -1,0 +1,29 @@
+"""Refuses a plan that deletes more than a person would expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nucleus_sync.errors import Refused
+from nucleus_sync.plan.plan import Plan
+
+
+def guard_deletes(plan: Plan, known: Mapping[str, int], *, records: int, fraction: float) -> None:
+    """Raises Refused when a stream loses more than `records` records or more than `fraction` of what is known."""
+    wrong = []
+    for step in plan.steps:
+        count = step.records.delete if step.records else 0
+        before = known.get(step.address, 0)
+        if count > records:
+            wrong.append(f"{step.address} would lose {count:,} records, the limit is {records:,}")
+        elif before and count > fraction * before:
+            wrong.append(
+                f"{step.address} would lose {count:,} of {before:,} records "
+                f"({count / before:.0%}), the limit is {fraction:.0%}"
+            )
+    if wrong:
+        raise Refused(
+            "; ".join(wrong),
+            fix="look at `nucleus-sync plan`; if the deletions are right, say --allow-deletes, "
+            "or raise settings.delete_limit in the spec",
+        )

@@ -1,0 +1,97 @@
+"""The order of an apply, written once as a table: what waits for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from nucleus_sync.plan.steps import Action, Holds, Step
+
+_A, _H = Action, Holds
+
+
+class Row(NamedTuple):
+    """One line of the table: steps of this kind wait for those of the kinds named."""
+
+    holds: Holds
+    action: Action
+    waits_for: tuple[tuple[Holds, Action], ...]
+
+
+_DATASET = ((_H.DATASET, _A.CREATE), (_H.DATASET, _A.UPDATE))
+_TAXONOMY = ((_H.TAXONOMY, _A.CREATE), (_H.TAXONOMY, _A.UPDATE))
+_MODEL = ((_H.MODEL, _A.CREATE), (_H.MODEL, _A.UPDATE))
+_ITEMS = ((_H.ITEMS, _A.PROBE), (_H.ITEMS, _A.INGEST), (_H.ITEMS, _A.DELETE))
+_ANNOTATIONS = ((_H.ANNOTATIONS, _A.DELETE), (_H.ANNOTATIONS, _A.INGEST))
+_PREDICTIONS = ((_H.PREDICTIONS, _A.DELETE), (_H.PREDICTIONS, _A.INGEST))
+
+# Rows stand in the order in which a plan lists its steps. Items are ingested before others are deleted, so that a
+# failed upload leaves everything that was there. Annotations of items that aren't in yet would be refused for good.
+ORDER: tuple[Row, ...] = (
+    Row(_H.DATASET, _A.CREATE, ()),
+    Row(_H.DATASET, _A.UPDATE, ()),
+    Row(_H.TAXONOMY, _A.CREATE, _DATASET),
+    Row(_H.TAXONOMY, _A.UPDATE, _DATASET),
+    Row(_H.MODEL, _A.CREATE, ()),
+    Row(_H.MODEL, _A.UPDATE, ()),
+    Row(_H.ITEMS, _A.PROBE, _DATASET),
+    Row(_H.ITEMS, _A.INGEST, (*_DATASET, (_H.ITEMS, _A.PROBE))),
+    Row(_H.ITEMS, _A.DELETE, (*_DATASET, (_H.ITEMS, _A.INGEST))),
+    Row(_H.ANNOTATIONS, _A.DELETE, (*_DATASET, *_ITEMS)),
+    Row(_H.ANNOTATIONS, _A.INGEST, (*_DATASET, *_TAXONOMY, *_ITEMS, (_H.ANNOTATIONS, _A.DELETE))),
+    Row(_H.PREDICTIONS, _A.DELETE, (*_DATASET, *_MODEL, *_ITEMS)),
+    Row(_H.PREDICTIONS, _A.INGEST, (*_DATASET, *_TAXONOMY, *_MODEL, *_ITEMS, (_H.PREDICTIONS, _A.DELETE))),
+    Row(_H.SLICE, _A.DELETE, (*_DATASET, *_ITEMS)),
+    Row(_H.SLICE, _A.CREATE, (*_DATASET, *_ITEMS, (_H.SLICE, _A.DELETE))),
+    Row(_H.SLICE, _A.UPDATE, (*_DATASET, *_ITEMS)),
+    Row(_H.EVALUATION, _A.EVALUATE, (*_DATASET, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS)),
+)
+_RANK = {(row.holds, row.action): rank for rank, row in enumerate(ORDER)}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A step with the dataset and the model that it belongs to; None where it belongs to none."""
+
+    step: Step
+    dataset: str | None = None
+    model: str | None = None
+    named: str | None = None
+    """The taxonomy or slice that it is about: these wait for their own kind only under one name."""
+
+
+def in_order(placed: Iterable[Placed]) -> tuple[Step, ...]:
+    """The steps sorted as the table has them, each with the ids of those that it waits for."""
+    entries = sorted(placed, key=lambda entry: (_RANK[entry.step.holds, entry.step.action], entry.step.address))
+    return tuple(replace(entry.step, depends_on=_awaited(entry, entries)) for entry in entries)
+
+
+def _awaited(entry: Placed, entries: Sequence[Placed]) -> tuple[str, ...]:
+    kinds = ORDER[_RANK[entry.step.holds, entry.step.action]].waits_for
+    return tuple(
+        other.step.id
+        for other in entries
+        if (other.step.holds, other.step.action) in kinds and _is_related(entry, other)
+    )
+
+
+def _is_related(entry: Placed, other: Placed) -> bool:
+    if other.dataset is not None and other.dataset != entry.dataset:
+        return False
+    if other.model is not None and other.model != entry.model:
+        return False
+    return entry.step.holds is not other.step.holds or entry.named == other.named
+
+
+def closure(steps: Sequence[Step], wanted: Iterable[str]) -> tuple[Step, ...]:
+    """These steps (by id) and all that they wait for, in the same order."""
+    by_id = {step.id: step for step in steps}
+    kept: set[str] = set()
+    queue = list(wanted)
+    while queue:
+        step_id = queue.pop()
+        if step_id not in kept:
+            kept.add(step_id)
+            queue.extend(by_id[step_id].depends_on)
+    return tuple(step for step in steps if step.id in kept)

@@ -1,0 +1,90 @@
+"""The streams that a spec declares, with their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from nucleus_sync.errors import UsageError
+from nucleus_sync.plan.steps import Holds
+from nucleus_sync.records.record import Kind
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.model import Spec
+
+HOLDS = {Kind.ITEMS: Holds.ITEMS, Kind.ANNOTATIONS: Holds.ANNOTATIONS, Kind.PREDICTIONS: Holds.PREDICTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredStream:
+    """A set of records that is kept equal to its sources."""
+
+    address: str
+    kind: Kind
+    sources: tuple[str, ...]
+    dataset: str
+    model: str | None = None
+
+    @property
+    def items_address(self) -> str:
+        """The stream that holds the items which these records need."""
+        return items_address(self.dataset)
+
+
+def items_address(dataset: str) -> str:
+    """Where a dataset's items are known."""
+    return f"dataset.{dataset}.items"
+
+
+def annotations_address(dataset: str) -> str:
+    """Where a dataset's ground truth is known."""
+    return f"dataset.{dataset}.annotations"
+
+
+def predictions_address(model: str, dataset: str) -> str:
+    """Where a model's predictions on a dataset are known."""
+    return f"model.{model}.predictions.{dataset}"
+
+
+def declared_streams(spec: Spec) -> Iterator[DeclaredStream]:
+    """All streams; those of items come first."""
+    for name, dataset in spec.datasets.items():
+        if dataset.items:
+            yield DeclaredStream(items_address(name), Kind.ITEMS, dataset.items, name)
+    for name, dataset in spec.datasets.items():
+        if dataset.annotations:
+            yield DeclaredStream(annotations_address(name), Kind.ANNOTATIONS, dataset.annotations, name)
+    for model_name, model in spec.models.items():
+        for name, sources in model.predictions.items():
+            yield DeclaredStream(predictions_address(model_name, name), Kind.PREDICTIONS, sources, name, model_name)
+
+
+def declared_addresses(spec: Spec) -> list[str]:
+    """Every address that `--target` may name."""
+    addresses = [stream.address for stream in declared_streams(spec)]
+    for name, dataset in spec.datasets.items():
+        addresses.append(f"dataset.{name}")
+        addresses += [f"dataset.{name}.taxonomy.{taxonomy}" for taxonomy in dataset.taxonomies]
+        addresses += [f"dataset.{name}.slice.{slice_name}" for slice_name in dataset.slices]
+    addresses += [f"model.{name}" for name in spec.models]
+    addresses += [f"evaluation.{name}" for name in spec.evaluations]
+    return sorted(addresses)
+
+
+def check_targets(targets: Iterable[str], spec: Spec) -> None:
+    """Raises UsageError for a target that names nothing."""
+    addresses = declared_addresses(spec)
+    for target in targets:
+        if not any(is_under(address, target) for address in addresses):
+            near = get_close_matches(target, addresses, 1, 0.5)
+            raise UsageError(
+                f"nothing is declared at {target!r}",
+                fix=f"did you mean {near[0]}?" if near else "declared: " + ", ".join(addresses),
+            )
+
+
+def is_under(address: str, target: str) -> bool:
+    """Whether a target means this address: itself, or something that it belongs to."""
+    return address == target or address.startswith(target + ".")

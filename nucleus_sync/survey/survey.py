@@ -1,0 +1,252 @@
+"""Looks at everything that a spec declares and makes the plan, with the changes behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from xxhash import xxh3_128_digest
+
+from nucleus_sync import __version__
+from nucleus_sync.errors import SourceError
+from nucleus_sync.plan.order import Placed, closure, in_order
+from nucleus_sync.plan.plan import Failure, Plan
+from nucleus_sync.plan.steps import Action, RecordCounts, Step
+from nucleus_sync.records.fingerprint import VERSION
+from nucleus_sync.records.record import Kind
+from nucleus_sync.sources.reader import FactsCache, FileState, Reader, Surroundings
+from nucleus_sync.survey.changes import ChangeSet
+from nucleus_sync.survey.declared import HOLDS, DeclaredStream, check_targets, declared_streams, is_under
+from nucleus_sync.survey.desired import DesiredStream
+from nucleus_sync.survey.evaluations import place_evaluation
+from nucleus_sync.survey.resources import ResourceChanges, compare_resources
+from nucleus_sync.survey.standing import from_standing, standing_state
+from nucleus_sync.survey.stream import Known, StreamSurvey
+from nucleus_sync.survey.tally import Tally
+
+if TYPE_CHECKING:
+    from nucleus_sync.ledger.ledger import Ledger
+    from nucleus_sync.spec.load import LoadedSpec
+
+SETTLED_NS = 2_000_000_000
+"""A file younger than this may change again without a new mtime: the coarsest clock of a file system in use."""
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A plan, and the change sets of its streams by address."""
+
+    plan: Plan
+    changes: Mapping[str, ChangeSet]
+
+
+@dataclass
+class Survey:
+    """One look. Without a ledger everything is new."""
+
+    loaded: LoadedSpec
+    ledger: Ledger | None
+    facts: FactsCache
+    scratch: Path
+    clock_ns: Callable[[], int]
+    endpoint: str = ""
+    targets: tuple[str, ...] = ()
+    trust_cache: bool = True
+    retry_rejected: bool = False
+    say: Callable[[str, str], None] = lambda address, text: None
+    _readers: dict[str, Reader] = field(default_factory=dict)
+    _changes: dict[str, ChangeSet] = field(default_factory=dict)
+    _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
+    _failures: list[Failure] = field(default_factory=list)
+
+    def run(self) -> Surveyed:
+        """Read what must be read, compare, and order the steps."""
+        check_targets(self.targets, self.loaded.spec)
+        for declared in declared_streams(self.loaded.spec):
+            if self._is_wanted(declared):
+                self._look_at(declared)
+        return Surveyed(self._plan(), self._changes)
+
+    def _is_wanted(self, declared: DeclaredStream) -> bool:
+        """Targeted itself, or the items of something that is."""
+        if not self.targets or any(is_under(declared.address, target) for target in self.targets):
+            return True
+        dependents = (
+            other.address
+            for other in declared_streams(self.loaded.spec)
+            if declared.kind is Kind.ITEMS and other.dataset == declared.dataset
+        )
+        evaluated = any(target.startswith("evaluation.") for target in self.targets)
+        return evaluated or any(is_under(address, target) for address in dependents for target in self.targets)
+
+    def _look_at(self, declared: DeclaredStream) -> None:
+        try:
+            self._changes[declared.address] = self._compared(declared)
+        except SourceError as error:
+            self._failures.append(Failure(declared.address, str(error)))
+
+    def _compared(self, declared: DeclaredStream) -> ChangeSet:
+        strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
+        tally = Tally(declared.address, frozenset(strict))
+        readers = [(name, self._reader(name)) for name in declared.sources]
+        stream = DesiredStream(readers, declared.kind, self.scratch, tally)
+        begun = self.clock_ns()
+        state = stream.state()
+        token = self._token(declared, state) if state.newest_mtime_ns < begun - SETTLED_NS else b""
+        changes = self._standing(declared, token)
+        if changes is None:
+            self.say(declared.address, f"reading {', '.join(declared.sources)}")
+            changes = self._read(declared, stream, tally)
+        changes.token = token
+        return changes
+
+    def _token(self, declared: DeclaredStream, state: FileState) -> bytes:
+        """Stands for everything that decides what a stream's sources yield, as long as no file is touched."""
+        spec = self.loaded.spec
+        taxonomies = {name: list(t.labels) for name, t in spec.datasets[declared.dataset].taxonomies.items()}
+        decides = [
+            __version__,
+            VERSION,
+            state.digest,
+            [spec.sources[name].model_dump(mode="json") for name in declared.sources],
+            spec.prunes(declared.dataset),
+            taxonomies,
+        ]
+        return xxh3_128_digest(msgspec.msgpack.encode(decides))
+
+    def _standing(self, declared: DeclaredStream, token: bytes) -> ChangeSet | None:
+        """The stream as it was found before, where neither its files nor the ledger have changed since."""
+        if self.ledger is None or not token or not self.trust_cache or self.retry_rejected:
+            return None
+        items = None if declared.kind is Kind.ITEMS else self._changes.get(declared.items_address)
+        if items is not None and not items.is_empty:
+            return None
+        state = standing_state(self.ledger, declared, token)
+        found = from_standing(self.ledger, declared, state, self.scratch)
+        if found is not None and declared.kind is Kind.ITEMS:
+            self._items[declared.dataset] = lambda: self._known_items(declared.items_address)
+        return found
+
+    def _read(self, declared: DeclaredStream, stream: DesiredStream, tally: Tally) -> ChangeSet:
+        spec = self.loaded.spec
+        survey = StreamSurvey(
+            address=declared.address,
+            kind=declared.kind,
+            stream=stream,
+            tally=tally,
+            known=self._known(declared.address),
+            prune=spec.prunes(declared.dataset),
+            scratch=self.scratch,
+            items=None if declared.kind is Kind.ITEMS else self._items_of(declared),
+            taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
+        )
+        changes = survey.run()
+        changes.listed = tally.listed
+        if declared.kind is Kind.ITEMS:
+            self._items[declared.dataset] = survey.item_keys
+        return changes
+
+    def _known(self, address: str) -> Known:
+        ledger = self.ledger
+        if ledger is None:
+            return Known(lambda: (), 0, {}, {})
+        rejected = {} if self.retry_rejected else dict(ledger.rejected_keys(address))
+        return Known(lambda: ledger.known(address), ledger.count(address), rejected, ledger.metadata_types(address))
+
+    def _items_of(self, declared: DeclaredStream) -> Iterable[bytes]:
+        failed = [failure for failure in self._failures if failure.address == declared.items_address]
+        if failed:
+            raise SourceError(f"{declared.items_address} can't be read, and these records belong to its items")
+        items = self._items.get(declared.dataset)
+        return items() if items else self._known_items(declared.items_address)
+
+    def _known_items(self, address: str) -> Iterator[bytes]:
+        return (key for key, _ in self.ledger.known(address)) if self.ledger else iter(())
+
+    def _reader(self, name: str) -> Reader:
+        if name not in self._readers:
+            from nucleus_sync.sources.open import open_reader
+
+            around = Surroundings(name, self.loaded.folder, self.scratch, self.facts, self.trust_cache)
+            self._readers[name] = open_reader(self.loaded.spec.sources[name], around)
+        return self._readers[name]
+
+    def _plan(self) -> Plan:
+        resources = compare_resources(self.loaded.spec, self._applied())
+        placed = [*resources.placed, *self._stream_steps()]
+        placed += self._evaluation_steps({entry.step.address for entry in placed})
+        steps = in_order(placed)
+        if self.targets:
+            chosen = [s.id for s in steps if any(is_under(s.address, target) for target in self.targets)]
+            steps = closure(steps, chosen)
+        return self._plan_of(steps, resources)
+
+    def _plan_of(self, steps: tuple[Step, ...], resources: ResourceChanges) -> Plan:
+        ledger = self.ledger
+        counts = {address: changes.record_counts() for address, changes in self._changes.items()}
+        unchanged = {address: c.unchanged for address, c in counts.items()}
+        unchanged |= dict.fromkeys(resources.unchanged, 1)
+        return Plan(
+            spec_path=str(self.loaded.path),
+            spec_sha256=self.loaded.sha256,
+            lineage=ledger.lineage if ledger else "",
+            serial=ledger.serial if ledger else 0,
+            steps=steps,
+            unchanged=unchanged,
+            resting={address: c.resting for address, c in counts.items() if c.resting},
+            orphaned={address: c.orphaned for address, c in counts.items() if c.orphaned},
+            sources=tuple(changes.source for changes in self._changes.values() if changes.source.causes),
+            failures=(*resources.failures, *self._failures),
+            contents={address: changes.content for address, changes in self._changes.items() if not changes.is_empty},
+            endpoint=self.endpoint,
+            targets=self.targets,
+        )
+
+    def _applied(self) -> dict[str, Mapping[str, Any]]:
+        if self.ledger is None:
+            return {}
+        return {resource.address: resource.details.get("wanted", {}) for resource in self.ledger.resources()}
+
+    def _stream_steps(self) -> Iterator[Placed]:
+        for declared in declared_streams(self.loaded.spec):
+            changes = self._changes.get(declared.address)
+            if changes is None or changes.is_empty:
+                continue
+            for step in self._steps_of(declared, changes):
+                yield Placed(step, declared.dataset, declared.model)
+
+    def _steps_of(self, declared: DeclaredStream, changes: ChangeSet) -> Iterator[Step]:
+        address, holds, counts = declared.address, HOLDS[declared.kind], changes.record_counts()
+        probed = self.ledger.probed(address) if self.ledger else frozenset()
+        unprobed = sorted(set(changes.remote) - probed)
+        if unprobed:
+            yield Step(Action.PROBE, address, holds, wanted={"sources": unprobed})
+        if len(changes.sent):
+            reasons = {reason: n for reason, n in changes.reasons.items() if reason != "source gone"}
+            yield Step(Action.INGEST, address, holds, records=replace(counts, delete=0), reasons=reasons)
+        if len(changes.gone):
+            yield Step(
+                Action.DELETE,
+                address,
+                holds,
+                records=RecordCounts(delete=counts.delete),
+                reasons={"source gone": counts.delete},
+            )
+
+    def _evaluation_steps(self, moving: set[str]) -> Iterator[Placed]:
+        applied: dict[str, Mapping[str, Any]] = {}
+        if self.ledger:
+            applied = {resource.address: resource.details for resource in self.ledger.resources("evaluation.")}
+        for name, evaluation in self.loaded.spec.evaluations.items():
+            placed = place_evaluation(
+                name,
+                evaluation,
+                moving=moving,
+                version=self.ledger.version if self.ledger else lambda _: 0,
+                applied=applied.get(f"evaluation.{name}"),
+            )
+            if placed:
+                yield placed
