@@ -1,0 +1,119 @@
+"""`plan`: shows what would be done, record by record; sends nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
+
+if TYPE_CHECKING:
+    from nucleus_sync.plan.plan import Plan
+    from nucleus_sync.workspace import Prepared
+
+
+@click.command("plan")
+@click.option("--out", metavar="FILE", help="Save the plan; apply FILE does exactly that, or refuses.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to do.")
+@click.option("--target", "targets", metavar="ADDRESS", multiple=True, help="Only this address; repeatable.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), help="Default: text.")
+@click.option("--records", metavar="FILE", help="Write every change as JSON Lines; - is stdout.")
+@click.option("--no-cache", is_flag=True, help="Read files again that have not changed.")
+@global_flags
+def command(
+    out: str | None,
+    detailed_exitcode: bool,
+    targets: tuple[str, ...],
+    form: str | None,
+    records: str | None,
+    no_cache: bool,
+) -> int:
+    """Show what would be done, in which order and why; send nothing."""
+    from nucleus_sync.cli.progress import show_progress
+    from nucleus_sync.workspace import Choices
+
+    call = Call.current()
+    form = _form(form, call, records)
+    with call.workspace() as space:
+        with show_progress(call.screen) as progress:
+            prepared = space.prepare(Choices(targets=targets, trust_cache=not no_cache), emit=progress.show)
+        if records is not None:
+            _write_records(call, prepared, records)
+    plan = prepared.plan
+    if out is not None:
+        from nucleus_sync.cli.saved import save
+
+        save(plan, call.path(out))
+    code = _exit_code(plan, detailed=detailed_exitcode)
+    if records != "-":
+        call.screen.answer(plan_in(form, plan, call, int(code)))
+    _say_what_next(call, plan, out)
+    return int(code)
+
+
+def _form(form: str | None, call: Call, records: str | None) -> str:
+    if call.screen.json and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other")
+    chosen = form or ("json" if call.screen.json else "text")
+    if records == "-" and form is not None:
+        raise UsageError(
+            "--records - takes stdout for itself", fix="write the records to a file, or leave out --format"
+        )
+    return chosen
+
+
+def plan_in(form: str, plan: Plan, call: Call, exit_code: int) -> str:
+    """The plan as text, as a JSON document, or as Markdown."""
+    match form:
+        case "json":
+            from nucleus_sync.cli.saved import plan_values
+            from nucleus_sync.render.json import document
+
+            return document({**plan_values(plan), "exit_code": exit_code})
+        case "markdown":
+            from nucleus_sync.render.markdown import plan_markdown
+
+            return plan_markdown(plan)
+        case _:
+            from nucleus_sync.render.plan import plan_text
+
+            return plan_text(plan, call.screen.colors)
+
+
+def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
+    if plan.invalid_streams:
+        return Exit.INVALID
+    return Exit.CHANGES if detailed and not plan.is_empty else Exit.DONE
+
+
+def _say_what_next(call: Call, plan: Plan, out: str | None) -> None:
+    from nucleus_sync.render.text import visible
+
+    if plan.invalid_streams:
+        streams = ", ".join(map(visible, plan.invalid_streams))
+        call.screen.warn(f"error: {streams}: nothing is sent until the source is mended, or says on_invalid: skip")
+    if out is not None:
+        call.screen.say(f"Saved {visible(out)}, digest {plan.digest()}; do it with: nucleus-sync apply {visible(out)}")
+
+
+def _write_records(call: Call, prepared: Prepared, named: str) -> None:
+    from nucleus_sync.render.json import line
+
+    if named == "-":
+        for change in prepared.records():
+            call.screen.answer(line(change))
+        return
+    path = call.path(named)
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(line(change) for change in prepared.records())
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> NucleusSyncError:
+    """A file of the user's that can't be written."""
+    return NucleusSyncError(f"can't be written: {error.strerror}", where=str(path))

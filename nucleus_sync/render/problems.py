@@ -1,0 +1,72 @@
+"""What is wrong with the sources, as text: by cause, with a count and the first examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nucleus_sync.plan.plan import Failure, Plan, SourceCount
+from nucleus_sync.records.problem import Problem
+from nucleus_sync.render.text import PLAIN, Palette, Style, count, visible, visible_lines
+
+EXAMPLES = 3
+
+
+def problems_text(plan: Plan, palette: Palette = PLAIN) -> list[str]:
+    """Unusable sources first, then invalid records, then what is only worth knowing."""
+    lines: list[str] = []
+    for failure in plan.failures:
+        lines += [*failure_lines(failure, palette), ""]
+    for source in sorted(plan.sources, key=lambda one: (not one.blocking, not one.invalid, one.address)):
+        if source.causes or source.duplicates:
+            lines += [*source_lines(source, palette), ""]
+    return lines
+
+
+def failure_lines(failure: Failure, palette: Palette = PLAIN) -> list[str]:
+    """A stream that couldn't be read at all."""
+    head = palette.paint(Style.BAD, f"! {visible(failure.address)}  can't be read: nothing of it is sent")
+    return [head, *(f"    {line}" for line in visible_lines(failure.error))]
+
+
+def source_lines(source: SourceCount, palette: Palette = PLAIN) -> list[str]:
+    """What was found in the sources of one stream, the most frequent cause first."""
+    lines = [_heading(source, palette)]
+    for severity, cause, number in source.causes:
+        sign = "!" if severity == "invalid" else "·"
+        shown = [p for p in source.shown if p.cause == cause and p.severity == severity]
+        lines.append(f"  {sign} {number:>6,}  {visible(cause)}")
+        lines += _examples(shown, number)
+    if source.duplicates:
+        lines.append(f"  · {source.duplicates:>6,}  identical records, of which one is kept")
+    return lines
+
+
+def _heading(source: SourceCount, palette: Palette) -> str:
+    name = visible(source.address)
+    if source.blocking:
+        said = f"! {name}  {count(source.invalid, 'invalid record')}: nothing of this stream is sent"
+        return palette.paint(Style.BAD, said)
+    if source.invalid:
+        return palette.paint(Style.UPDATE, f"! {name}  {count(source.invalid, 'invalid record')}, skipped as asked")
+    return palette.paint(Style.BOLD, f"· {name}  worth knowing, sent all the same")
+
+
+def _examples(shown: Sequence[Problem], number: int) -> Iterable[str]:
+    fixes: list[str] = []
+    named = 0
+    for problem in shown[:EXAMPLES]:
+        named += problem.count
+        yield f"              {problem_line(problem)}"
+        if problem.fix and problem.fix not in fixes:
+            fixes.append(problem.fix)
+    if shown and number > named:
+        yield f"              … and {number - named:,} more"
+    for fix in fixes:
+        yield f"              → {visible(fix)}"
+
+
+def problem_line(problem: Problem) -> str:
+    """One problem on one line: file, position, record, detail."""
+    place = visible(str(problem.where))
+    record = f"{visible(problem.record)}: " if problem.record else ""
+    return f"{place}: {record}{visible(problem.detail)}"
