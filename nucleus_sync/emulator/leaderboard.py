@@ -1,0 +1,86 @@
+"""The leaderboard: evaluations of some benchmarks, ranked by one metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .refusals import Refused
+from .world import World, from_json, to_json
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _f1(counts: dict[str, int]) -> float | None:
+    return _ratio(2 * counts["tp"], 2 * counts["tp"] + counts["fp"] + counts["fn"])
+
+
+_SCORES: dict[str, Callable[[dict[str, Any]], float | None]] = {
+    "MAP_50": lambda charts: charts["mapSummary"]["mapAt50"],
+    "MAP_50_95": lambda charts: charts["mapSummary"]["mapAt5095"],
+    "AP_SMALL": lambda charts: charts["apBySize"]["small"],
+    "AP_MEDIUM": lambda charts: charts["apBySize"]["medium"],
+    "AP_LARGE": lambda charts: charts["apBySize"]["large"],
+    "PRECISION": lambda charts: _ratio(
+        charts["totalCounts"]["tp"], charts["totalCounts"]["tp"] + charts["totalCounts"]["fp"]
+    ),
+    "RECALL": lambda charts: _ratio(
+        charts["totalCounts"]["tp"], charts["totalCounts"]["tp"] + charts["totalCounts"]["fn"]
+    ),
+    "F1": lambda charts: _f1(charts["totalCounts"]),
+}
+
+
+def ranking(world: World, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answer of `leaderboard/ranking`; evaluations without a score are left out."""
+    score = _SCORES.get(str(body.get("metric_type")))
+    if score is None:
+        raise Refused(400, f"{body.get('metric_type')} is not a metric.")
+    if body.get("confidence_threshold") is not None:
+        raise Refused(501, "POST leaderboard/ranking with a confidence_threshold is not emulated")
+    rows = _candidates(world, body)
+    scored = [(score(from_json(row["charts"])), row) for row in rows]
+    best = sorted(((value, row) for value, row in scored if value is not None), key=lambda pair: -pair[0])
+    if body.get("collapse") != "allEvaluations":
+        first: dict[int, Any] = {}
+        for value, row in best:
+            first.setdefault(row["model"], (value, row))
+        best = list(first.values())
+    return [_as_read(world, row, value, rank) for rank, (value, row) in enumerate(best, start=1)]
+
+
+def _candidates(world: World, body: dict[str, Any]) -> list[Any]:
+    read = world.ids.read
+    wanted = [read("bm", name) for name in body.get("benchmark_ids") or ()]
+    chosen = body.get("model_ids")
+    rows = (
+        world.held.reader()
+        .execute(
+            "SELECT e.*, m.name AS model_name, r.name AS run_name FROM evaluations e JOIN models m ON m.pk = e.model"
+            " LEFT JOIN runs r ON r.pk = e.run WHERE e.status = 'succeeded'"
+            " AND e.benchmark IN (SELECT value FROM json_each(?)) ORDER BY e.pk",
+            (to_json(wanted),),
+        )
+        .fetchall()
+    )
+    return rows if chosen is None else [row for row in rows if world.ids.spell("prj", row["model"]) in chosen]
+
+
+def _as_read(world: World, row: Any, score: float, rank: int) -> dict[str, Any]:
+    spell = world.ids.spell
+    return {
+        "evaluation_id": spell("evalv2", row["pk"]),
+        "evaluation_name": row["name"],
+        "model_run_id": spell("run", row["run"]) if row["run"] else None,
+        "model_run_name": row["run_name"],
+        "model_id": spell("prj", row["model"]),
+        "model_name": row["model_name"],
+        "model_version_major": None,
+        "model_version_minor": None,
+        "model_version_label": None,
+        "parent_model_project_id": None,
+        "score": score,
+        "rank": rank,
+    }

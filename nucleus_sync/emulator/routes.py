@@ -1,0 +1,78 @@
+"""The route table: every call of the API, and by name those that are not emulated."""
+
+from __future__ import annotations
+
+from . import routes_datasets, routes_evaluations, routes_models, routes_records
+from .calls import Route, Table
+
+_NOT_EMULATED = """
+POST dataset/create_from_project
+POST dataset/{ds}/ingest_tasks
+POST dataset/{ds}/queryItemsPage
+POST dataset/{ds}/queryScenesPage
+POST dataset/{ds}/queryObjectsPage
+POST dataset/{ds}/exportForTrainingByScene
+POST dataset/{ds}/build_slice
+POST dataset/{ds}/deduplicate_async
+POST dataset/{ds}/indexingStatus
+GET dataset/{ds}/embeddingIndexes
+GET dataset/{ds}/embeddings
+POST dataset/{ds}/async_export_embeddings
+GET dataset/{ds}/exportScaleTaskInfo
+POST dataset/{ds}/autotag/{name}/taggedItems
+GET dataset/{ds}/autotag/{name}/trainingItems
+POST dataset/{ds}/model/{prj}/pointcloud/{ref}/uploadLSSPrediction
+POST model/run/{prj}/
+GET slice/{slc}/embeddings
+GET slice/{slc}/export_raw_json
+GET slice/{slc}/exportScaleTaskInfo
+POST slice/{slc}/{project}/send_to_labeling
+POST leaderboard/f1Curve
+POST model/{prj}/weights/presign
+POST model/{prj}/weights/finalize
+GET model/{prj}/weights
+GET model/{prj}/weights/download
+DELETE model/{prj}/weights
+POST indexing/{ds}
+DELETE indexing/{ds}
+POST indexing/{ds}/setPrimary
+POST indexing/{ds}/setContinuous
+POST indexing/{ds}/internal/image
+POST indexing/{ds}/internal/object
+GET {ds}/list_autotags
+POST autotag/{tag}
+DELETE autotag/{tag}
+GET autotag/{tag}/refinementMetrics
+POST autocurate/{ds}/single_model_entropy/{name}
+GET task/{task}/frame/{n}
+GET validate/eval_fn
+POST validate/eval_fn
+POST validate/scenario_test
+GET validate/scenario_test/{id}
+GET validate/scenario_test/{id}/info
+GET validate/scenario_test/{id}/metrics
+GET validate/scenario_test/{id}/items
+GET validate/scenario_test/{id}/eval_history/details
+GET validate/scenario_test/details
+DELETE validate/scenario_test/{id}
+POST validate/{prj}/evaluate
+POST validate/{prj}/metrics
+POST validate/metric/set_threshold/{test}/{fn}
+POST validate/scenario_test/{id}/set_baseline_model/{prj}
+"""
+
+
+def _not_emulated() -> list[Route]:
+    rows = [line.split() for line in _NOT_EMULATED.strip().splitlines()]
+    return [Route(method, pattern, None) for method, pattern in rows]
+
+
+TABLE = Table(
+    [
+        *routes_datasets.ROUTES,
+        *routes_records.ROUTES,
+        *routes_models.ROUTES,
+        *routes_evaluations.ROUTES,
+        *_not_emulated(),
+    ]
+)
