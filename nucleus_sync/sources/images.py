@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from msgspec import UNSET, Struct, msgpack
@@ -42,6 +42,7 @@ from nucleus_sync.spec.source import ImagesSource
 _VERSION = 1
 _TOGETHER = 256
 _READERS = 8
+_SLOW_SECONDS = 0.0005
 _MOST_DIGESTS = 100_000
 _LOCATOR = struct.Struct(">QI")
 
@@ -127,13 +128,13 @@ class ImagesReader:
         return walk(self._root, self._wanted, note, skipped=self._skipped, follow_symlinks=self._spec.follow_symlinks)
 
     def _examined(self, report: Report) -> Iterator[tuple[Found, Facts]]:
-        """All files with their facts, new ones read a few at a time side by side."""
+        """All files with their facts, a few at a time."""
         files = self._walk(lambda odd: report(self._odd(odd)))
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="images") as readers:
+        with _Examiners(self._examine) as examiners:
             while batch := list(islice(files, _TOGETHER)):
                 known = [recalled(self._surroundings, self._spec.path, each, whole=self._is_local) for each in batch]
                 started = time.time_ns()
-                new = readers.map(self._examine, [each for each, facts in zip(batch, known, strict=True) if not facts])
+                new = examiners.all([each for each, facts in zip(batch, known, strict=True) if facts is None])
                 for found, facts in zip(batch, known, strict=True):
                     if facts is None:
                         facts = next(new)
@@ -213,6 +214,33 @@ class ImagesReader:
     def _same_bytes(self, path: str, original: str) -> Problem:
         detail = f"same bytes as {shown(original)}: both are sent"
         return self._problem(path, "same bytes as another file", detail, severity=Severity.FINDING)
+
+
+class _Examiners:
+    """Looks at files one after the other, or side by side once waiting for the disk turns out to be what takes time.
+
+    Small files in the system's cache are read faster by one thread than by several.
+    """
+
+    def __init__(self, examine: Callable[[Found], Facts]) -> None:
+        self._examine = examine
+        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="images")
+        self._is_slow = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def all(self, files: list[Found]) -> Iterator[Facts]:
+        """The facts of all these files, in their order."""
+        if self._is_slow:
+            return self._threads.map(self._examine, files)
+        started = time.perf_counter()
+        facts = [self._examine(found) for found in files]
+        self._is_slow = time.perf_counter() - started > _SLOW_SECONDS * len(files) > 0
+        return iter(facts)
 
 
 class _Copies:

@@ -6,11 +6,12 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO
 from unicodedata import normalize
 
 import imagesize
-from xxhash import xxh3_64_hexdigest, xxh3_128
+from xxhash import xxh3_64_hexdigest, xxh3_128, xxh3_128_digest
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.sources.reader import Facts, Surroundings
@@ -18,6 +19,7 @@ from nucleus_sync.sources.walk import Found, shown
 
 _HEAD = 1024
 _BLOCK = 1 << 20
+_MOST_IN_MEMORY = 16 << 20
 _PNG_END = b"IEND\xaeB`\x82"
 _GIF_END = b"\x00;"
 _MOST_PIXELS_PER_BYTE = 1000
@@ -83,8 +85,7 @@ def examine(path: str | os.PathLike[str], *, whole: bool) -> Facts:
     try:
         with open(path, "rb") as file:
             before = os.fstat(file.fileno())
-            looked = _look(file, before.st_size, os.fspath(path))
-            digest = _digest(file) if whole else b""
+            looked, digest = _look_and_hash(file, before.st_size, os.fspath(path), whole=whole)
             after = os.fstat(file.fileno())
     except OSError as error:
         return unreadable(error)
@@ -128,6 +129,16 @@ def upload_name(path: str) -> str:
     suffix = re.sub(r"[^A-Za-z0-9.]", "", fields["suffix"])
     digest = xxh3_64_hexdigest(path.encode(errors="surrogatepass"))
     return f"{readable}-{digest}{suffix}" if readable else f"{digest}{suffix}"
+
+
+def _look_and_hash(file: BinaryIO, size: int, path: str, *, whole: bool) -> tuple[_Looked, bytes]:
+    if not whole:
+        return _look(file, size, path), b""
+    if size > _MOST_IN_MEMORY:
+        return _look(file, size, path), _digest(file)
+    # One read instead of dozens: several times faster, and threads get out of each other's way.
+    content = file.read(size)
+    return _look(BytesIO(content), len(content), path), xxh3_128_digest(content)
 
 
 def _look(file: BinaryIO, size: int, path: str) -> _Looked:
