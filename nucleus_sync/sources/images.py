@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 from urllib.parse import quote
@@ -42,6 +42,7 @@ from nucleus_sync.spec.source import ImagesSource
 _VERSION = 1
 _TOGETHER = 256
 _READERS = 8
+_PROBED = 8
 _SLOW_SECONDS = 0.0005
 _MOST_DIGESTS = 100_000
 _LOCATOR = struct.Struct(">QI")
@@ -225,7 +226,6 @@ class _Examiners:
     def __init__(self, examine: Callable[[Found], Facts]) -> None:
         self._examine = examine
         self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="images")
-        self._is_slow = False
 
     def __enter__(self) -> Self:
         return self
@@ -235,12 +235,11 @@ class _Examiners:
 
     def all(self, files: list[Found]) -> Iterator[Facts]:
         """The facts of all these files, in their order."""
-        if self._is_slow:
-            return self._threads.map(self._examine, files)
         started = time.perf_counter()
-        facts = [self._examine(found) for found in files]
-        self._is_slow = time.perf_counter() - started > _SLOW_SECONDS * len(files) > 0
-        return iter(facts)
+        probed = [self._examine(found) for found in files[:_PROBED]]
+        is_slow = time.perf_counter() - started > _SLOW_SECONDS * _PROBED
+        rest = files[_PROBED:]
+        return chain(probed, self._threads.map(self._examine, rest) if is_slow else map(self._examine, rest))
 
 
 class _Copies:
