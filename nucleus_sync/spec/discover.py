@@ -108,11 +108,21 @@ def _of(found: Survey, kind: type[T]) -> list[T]:
 def _images_of(coco: CocoFile, found: Survey) -> tuple[Path | None, bool]:
     """The folder that holds most of a COCO file's first images, if any does, and whether it holds all of them."""
     folders = dict.fromkeys(parent for images in found.image_folders for parent in (images, *images.parents))
-    hits = {images: sum((found.folder / images / name).is_file() for name in coco.file_names) for images in folders}
+    hits = {images: sum(_holds(found.folder / images, name) for name in coco.file_names) for images in folders}
     best = max(hits, key=lambda images: (hits[images], images == coco.path.parent), default=None)
     if best is None or hits[best] == 0:
         return None, False
     return best, hits[best] == len(coco.file_names)
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Whether a file of that name is in the folder; ways out of it are never followed, only their last part."""
+    inside = not (os.path.isabs(name) or ".." in Path(name).parts)
+    last = re.split(r"[\\/]", name)[-1]
+    try:
+        return (inside and (folder / name).is_file()) or (last != "" and (folder / last).is_file())
+    except (OSError, ValueError):
+        return False  # too long for a name, or with a character that none can have
 
 
 def _image_roots(found: Survey, covered: set[Path]) -> list[Path]:

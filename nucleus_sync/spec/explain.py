@@ -90,10 +90,20 @@ def _unknown_key(spot: shape.Spot, error: Error) -> Complaint:
 
 
 def _missing_key(spot: shape.Spot, error: Error) -> Complaint:
-    key = spot.path[-1]
-    present = ", ".join(error["input"]) if isinstance(error["input"], dict) else ""
-    hint = f"given are only: {present}" if present else None
+    key = str(spot.path[-1])
+    parent = shape.follow(error["loc"][:-1])
+    known = shape.keys(parent.part) if parent.part else []
+    present = {name: inner for name, inner in error["input"].items() if name not in known}
+    if typo := _misspelt(key, present):
+        # The same words as for the unknown key itself: the two are one mistake, and said once.
+        return _unknown_key(shape.Spot((*parent.path, typo), None), error)
+    hint = "write version: 1 at the top" if spot.path == ("version",) else f"needed: {', '.join(_needed(parent))}"
     return Complaint(spot.path[:-1], f"{key!r} is missing", hint, at_key=True)
+
+
+def _needed(spot: shape.Spot) -> list[str]:
+    fields = spot.part.model_fields if spot.part else {}
+    return [name for name, field in fields.items() if field.is_required()]
 
 
 def _wrong_tag(spot: shape.Spot, error: Error) -> Complaint:
@@ -171,7 +181,8 @@ def _whole(error: Error) -> Said:
 
 def _list(error: Error) -> Said:
     value = error["input"]
-    hint = f"write a list: [{value}]" if isinstance(value, str) else "write a list: [first, second]"
+    inside = value if isinstance(value, str) and value.isidentifier() else f'"{value}"'
+    hint = f"write a list: [{inside}]" if isinstance(value, str) else "write a list: [first, second]"
     return f"must be a list, not {kind_of(value)}", hint
 
 

@@ -108,5 +108,5 @@ def _secret_values(document: Document) -> set[str]:
         if named and not isinstance(value, dict | list | bool | None):
             secret |= {line.strip() for line in str(value).splitlines() if len(line.strip()) > 1}
         elif document.variables.get(path, set()) & set(KEY_VARIABLES):
-            secret.add(str(value))
+            secret |= {str(value)} if len(str(value)) > 3 else set()
     return secret

@@ -78,8 +78,11 @@ def _path(text: str) -> str:
             f"sources can't be read from {scheme[1]}:// by this version",
             "copy or mount it to a folder; images themselves can stay there (image_url)",
         )
-    if "\0" in text:
-        refuse("a path can't hold a NUL character")
+    if any(ord(char) < 32 for char in text):
+        refuse(
+            "a path can't hold control characters",
+            "in double quotes a backslash begins an escape: write a path with backslashes in single quotes",
+        )
     return text
 
 

@@ -1,0 +1,159 @@
+"""What `init` writes for a folder: always a spec that validates, with all that was recognised in it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nucleus_sync.spec.discover import discover
+from nucleus_sync.spec.load import parse
+from nucleus_sync.spec.model import Spec
+from nucleus_sync.spec.source import CocoResultsSource, CocoSource, ImagesSource, RecordsSource, TableSource
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the shared data are not at {DATA}")
+
+
+def drafted(folder: Path) -> tuple[Spec, str]:
+    text = discover(folder)
+    spec, warnings = parse(text.encode(), "nucleus.yaml", {})
+    assert warnings == []
+    return spec, text
+
+
+def write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 4, "height": 4}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}],
+    "categories": [{"id": 1, "name": "cat"}],
+}
+
+
+def test_an_empty_folder_gets_guidance(tmp_path: Path) -> None:
+    spec, text = drafted(tmp_path)
+    assert spec == Spec(version=1)
+    assert "format: coco" in text
+
+
+def test_no_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        discover(tmp_path / "no")
+
+
+def test_images_alone_become_items_to_upload(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "a/b/2.PNG", ".hidden/3.jpg"):
+        (tmp_path / "pics" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pics" / name).touch()
+    spec, _ = drafted(tmp_path)
+    assert [source.path for source in spec.sources.values()] == ["pics/a"]
+    assert all(isinstance(source, ImagesSource) for source in spec.sources.values())
+
+
+def test_coco_finds_its_images(tmp_path: Path) -> None:
+    write_json(tmp_path / "ann" / "instances.json", COCO)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    spec, _ = drafted(tmp_path)
+    (source,) = spec.sources.values()
+    assert isinstance(source, CocoSource)
+    assert (source.path, source.images) == ("ann/instances.json", "photos")
+
+
+def test_a_table_of_addresses_becomes_items(tmp_path: Path) -> None:
+    (tmp_path / "drive.csv").write_text("id,where is it,speed\nf1,s3://acme/f1.jpg,12\n")
+    spec, _ = drafted(tmp_path)
+    (source,) = spec.sources.values()
+    assert isinstance(source, TableSource)
+    assert (source.reference_id, source.image_url) == ("{id}", "{where is it}")
+
+
+def test_a_parquet_table_becomes_items(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"name": ["a"], "url": ["https://x/a.jpg"]}), tmp_path / "t.parquet")
+    (source,) = drafted(tmp_path)[0].sources.values()
+    assert isinstance(source, TableSource)
+    assert (source.reference_id, source.image_url) == ("{name}", "{url}")
+
+
+def test_wire_records_become_what_they_are(tmp_path: Path) -> None:
+    item = {"reference_id": "a", "image_url": "s3://a/a.jpg", "metadata": {}}
+    box = {"reference_id": "a", "type": "box", "label": "cat", "geometry": {}, "annotation_id": "1"}
+    (tmp_path / "items.jsonl.gz").write_bytes(gzip.compress(json.dumps(item).encode()))
+    (tmp_path / "boxes.jsonl").write_text(json.dumps(box) + "\n")
+    (tmp_path / "found.jsonl").write_text(json.dumps(box | {"confidence": 0.5}) + "\n")
+    spec, _ = drafted(tmp_path)
+    assert all(isinstance(source, RecordsSource) for source in spec.sources.values())
+    (dataset,) = spec.datasets.values()
+    assert dataset.annotations == ("boxes",)
+    assert spec.models["found"].predictions == {next(iter(spec.datasets)): ("found",)}
+
+
+def test_results_are_joined_with_the_truth_that_has_their_images(tmp_path: Path) -> None:
+    write_json(tmp_path / "one.json", COCO)
+    write_json(tmp_path / "two.json", COCO | {"images": [{"id": 7, "file_name": "b.jpg"}]})
+    write_json(tmp_path / "cnn.json", [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}])
+    source = drafted(tmp_path)[0].sources["cnn"]
+    assert isinstance(source, CocoResultsSource)
+    assert source.ground_truth == "two.json"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["null", "true", "12", "a b", "ä", "-x", "${HOME}", "x: y", "#1", "'q'", '"d"', "a\nb", "{x}", "*", "s3:", "~"],
+)
+def test_whatever_files_are_called_the_draft_validates(tmp_path: Path, name: str) -> None:
+    write_json(tmp_path / name / f"{name}.json", COCO)
+    write_json(tmp_path / name / f"{name}.results.json", [{"image_id": 1, "category_id": 1, "score": 1}])
+    (tmp_path / name / f"{name}.jpg").touch()
+    (tmp_path / name / f"{name}.csv").write_text(f'id,{json.dumps(name)}\n1,"s3://a/b"\n')
+    drafted(tmp_path)
+
+
+def test_a_name_that_is_not_utf_8_is_passed_over(tmp_path: Path) -> None:
+    try:
+        write_json(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json")), COCO)
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    assert drafted(tmp_path)[0] == Spec(version=1)
+
+
+@needs_data
+def test_coco8(tmp_path: Path) -> None:
+    spec, text = drafted(DATA / "coco8")
+    (source,) = spec.sources.values()
+    assert isinstance(source, CocoSource)
+    assert (source.path, source.images) == ("instances.json", "images")
+    assert "COCO panoptic: panoptic.json" in text
+
+
+@needs_data
+def test_coco_val2014_eval() -> None:
+    spec, text = drafted(DATA / "coco-val2014-eval")
+    truth = spec.sources["gt_bbox"]
+    assert isinstance(truth, CocoSource)
+    assert (truth.images, truth.image_url) == (None, "{coco_url}")
+    assert set(spec.models) == {"results_bbox", "results_keypoints", "results_segm"}
+    assert set(spec.evaluations) == set(spec.models)
+    assert "results_bbox_wrapped.json" in text
+
+
+@needs_data
+def test_labelbox_is_named_as_not_read() -> None:
+    spec, text = drafted(DATA / "labelbox-json")
+    assert spec.sources == {}
+    assert "Labelbox: image_import.json" in text
+
+
+@needs_data
+def test_every_folder_of_the_shared_data_gets_a_sound_draft() -> None:
+    for folder in [DATA, *(path for path in DATA.rglob("*") if path.is_dir())]:
+        drafted(folder)
