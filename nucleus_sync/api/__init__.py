@@ -1,0 +1,1 @@
+"""Nucleus over HTTP: calls, repetitions, jobs."""

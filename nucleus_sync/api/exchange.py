@@ -1,0 +1,201 @@
+"""Sends a call until it is answered, refused, or given up: the one place where requests are repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_origin
+
+import msgspec
+
+from nucleus_sync.api.calls import Call
+from nucleus_sync.api.credentials import Credentials, scrub
+from nucleus_sync.api.http import Answer, Transport, storage_name
+from nucleus_sync.api.refusal import answer_text, refusal
+from nucleus_sync.api.retry import OUTAGES, Again, Failure, Policy, Safety, Verdict, next_move, retry_after
+from nucleus_sync.api.throttle import Throttle
+from nucleus_sync.errors import ApiError, NucleusSyncError, OutcomeUnknown, Unreachable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryNote:
+    """A request failed in passing and is sent again after `wait` seconds; `attempt` counts from 1."""
+
+    method: str
+    path: str
+    attempt: int
+    wait: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a test wants to decide: clocks in seconds (monotonic, and since 1970), sleep, numbers from 0 to 1."""
+
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
+
+
+class Exchange:
+    """Calls to one endpoint under one policy, and files to its storage."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        credentials: Credentials | None,
+        *,
+        connections: int,
+        surroundings: Surroundings,
+        policy: Policy,
+        on_retry: Callable[[RetryNote], None] | None,
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials
+        self._around = surroundings
+        self._policy = policy
+        self._on_retry = on_retry
+        self._throttle = Throttle(connections, clock=surroundings.clock, sleep=surroundings.sleep)
+        self._storage_throttle = Throttle(connections, clock=surroundings.clock, sleep=surroundings.sleep)
+
+    def __repr__(self) -> str:
+        return f"Exchange({self._transport!r})"
+
+    @property
+    def policy(self) -> Policy:
+        """How long this exchange goes on."""
+        return self._policy
+
+    async def json(self, call: Call, shape: type[T], *, policy: Policy | None = None) -> T:
+        """The answer as a value of `shape`."""
+        answer = await self.answer(call, policy=policy)
+        return self.parsed(answer.content, shape, call)
+
+    async def field(self, call: Call, name: str, shape: type[T]) -> T:
+        """One field of the answer as a value of `shape`; null stands for an empty list or object."""
+        answer = await self.json(call, dict[str, Any])
+        value = answer.get(name)
+        kind = get_origin(shape)
+        if value is None and kind in {list, dict}:
+            value = kind()
+        try:
+            return msgspec.convert(value, shape, strict=False)
+        except msgspec.ValidationError as error:
+            raise ApiError(f"an answer without a usable {name}: {error}", where=call.where) from None
+
+    def parsed(self, content: bytes, shape: type[T], call: Call) -> T:
+        """A body as a value of `shape`; after a creation an unreadable one leaves the outcome unknown."""
+        try:
+            return msgspec.json.decode(content, type=shape, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            reason = str(error)
+        text = scrub(answer_text(content), self._credentials)
+        kind = ApiError if call.safety is Safety.IDEMPOTENT else OutcomeUnknown
+        raise kind(f"an answer that can't be read ({reason}): {text}", where=call.where, answer=text)
+
+    async def answer(self, call: Call, *, policy: Policy | None = None) -> Answer:
+        """A success (any status below 400); raises what `nucleus_sync.errors` has for everything else."""
+        content = call.content()
+        fresh = call.safety is not Safety.IDEMPOTENT and isinstance(content, bytes)
+
+        async def send() -> Answer | Failure:
+            return await self._transport.request(call.method, call.target, content, fresh=fresh)
+
+        return await self._until_settled(
+            send,
+            _Errand(call.method, call.path, call.safety, policy or self._policy),
+            self._throttle,
+        )
+
+    async def put_file(self, url: str, path: Path, size: int) -> Answer:
+        """One attempt to send the file to a signed URL; whoever calls repeats it with a fresh one."""
+
+        async def send() -> Answer | Failure:
+            return await self._transport.put_file(url, path, size)
+
+        once = Policy(attempts=1, outage_attempts=1, patience=self._policy.patience)
+        errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, once)
+        return await self._until_settled(send, errand, self._storage_throttle)
+
+    async def wait_before(self, errand: tuple[str, str], reason: str, *, attempt: int, wait: float) -> None:
+        """Tell that something is repeated, and wait."""
+        method, path = errand
+        if self._on_retry is not None:
+            self._on_retry(RetryNote(method, path, attempt, wait, scrub(reason, self._credentials)))
+        await self._around.sleep(wait)
+
+    async def _until_settled(
+        self, send: Callable[[], Awaitable[Answer | Failure]], errand: _Errand, throttle: Throttle
+    ) -> Answer:
+        begun = self._around.clock()
+        attempt = 0
+        while True:
+            attempt += 1
+            async with throttle.turn():
+                started = self._around.clock()
+                if attempt > 1 and throttle.is_open and started - begun > errand.policy.patience:
+                    raise self._error(errand, Failure("Nucleus is away", sent=False), Verdict.UNREACHABLE)
+                came = await send()
+                settled = self._settled(came)
+                self._learn(throttle, settled, started)
+            if isinstance(settled, Answer):
+                return settled
+            elapsed = self._around.clock() - begun
+            move = next_move(
+                errand.policy, errand.safety, settled, attempt=attempt, elapsed=elapsed, chance=self._around.chance()
+            )
+            if not isinstance(move, Again):
+                raise self._error(errand, settled, move)
+            await self.wait_before((errand.method, errand.path), settled.reason, attempt=attempt, wait=move.wait)
+
+    def _settled(self, came: Answer | Failure) -> Answer | Failure:
+        if isinstance(came, Failure) or came.status < 400:
+            return came
+        asked = retry_after(came.headers.get("retry-after"), self._around.wall())
+        return Failure(scrub(answer_text(came.content), self._credentials), status=came.status, retry_after=asked)
+
+    def _learn(self, throttle: Throttle, settled: Answer | Failure, started: float) -> None:
+        if isinstance(settled, Answer) or (settled.status is not None and settled.status not in OUTAGES):
+            throttle.worked()
+            return
+        if settled.status in {429, 503}:
+            longest = self._policy.longest_retry_after
+            throttle.slow_down(started=started, rest=min(settled.retry_after or 0.0, longest))
+        if settled.status != 429 and not settled.hopeless:
+            throttle.is_away(started=started)
+
+    def _error(self, errand: _Errand, failure: Failure, verdict: Verdict) -> NucleusSyncError:
+        where = f"{errand.method} {errand.path}"
+        reason = scrub(failure.reason, self._credentials)
+        answered = f" ({failure.status})" if failure.status is not None else ""
+        match verdict:
+            case Verdict.REFUSED:
+                return refusal(where, failure.status or 0, reason)
+            case Verdict.UNKNOWN:
+                return OutcomeUnknown(
+                    f"sent, but whether it was done is unknown{answered}: {reason}",
+                    where=where,
+                    fix="look whether it was done before it is sent again",
+                    status=failure.status,
+                    answer=reason,
+                )
+            case Verdict.UNREACHABLE:
+                return Unreachable(
+                    f"no usable answer{answered}: {reason}",
+                    where=where,
+                    fix="check the network, NUCLEUS_ENDPOINT and Nucleus's status page, then run again",
+                    status=failure.status,
+                    answer=reason,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    method: str
+    path: str
+    safety: Safety
+    policy: Policy
