@@ -11,16 +11,16 @@ from nucleus_sync.errors import NucleusSyncError, UsageError
 
 
 @click.command("init")
-@click.argument("folder", metavar="[DIR]", default=".")
+@click.argument("directory", metavar="[DIR]", default=".")
 @global_flags
-def command(folder: str) -> None:
+def command(directory: str) -> None:
     """Look at a folder, guess its formats, and write a commented nucleus.yaml that validates."""
     from nucleus_sync.render import json
     from nucleus_sync.render.text import visible
     from nucleus_sync.spec.discover import discover
 
     call = Call.current()
-    root = call.path(folder)
+    root = call.path(directory)
     target = root / call.file
     try:
         _write_new(target, discover(root))

@@ -1,0 +1,148 @@
+"""`doctor`: checks everything that an apply needs, one line each, before the apply does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.errors import Exit, NucleusSyncError
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.environment import Credentials
+    from nucleus_sync.spec.load import LoadedSpec
+
+_SKEW_ALLOWED = 60.0
+"""Seconds that clocks may differ before signed URLs and heartbeats become doubtful."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check says; `exit_code` is 0 where all is well."""
+
+    check: str
+    said: str
+    fix: str | None = None
+    exit_code: int = 0
+
+
+@click.command("doctor")
+@global_flags
+def command() -> int:
+    """Check spec, key, endpoint, clock and ledger, and say what to do about what is wrong."""
+    call = Call.current()
+    findings = list(_examine(call))
+    code = next((one.exit_code for one in findings if one.exit_code), int(Exit.DONE))
+    if call.screen.json:
+        from nucleus_sync.render.json import document
+
+        checks = [asdict(one) for one in findings]
+        call.screen.answer(document({"format_version": 1, "checks": checks, "exit_code": code}))
+    else:
+        call.screen.answer("".join(_lines(findings, call)))
+    return code
+
+
+def _examine(call: Call) -> Iterator[Finding]:
+    """Every check, as far as the ones before allow it."""
+    from nucleus_sync.spec.load import load
+
+    try:
+        loaded = load(call.spec_path, os.environ)
+    except NucleusSyncError as error:
+        yield Finding("spec", error.what, "nucleus-sync validate shows where", int(error.exit_code))
+        return
+    yield Finding("spec", f"{loaded.path} is valid")
+    yield from _checked("endpoint", lambda: _endpoint(call, loaded))
+    yield from _checked("ledger", lambda: _ledger(call, loaded))
+
+
+def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check()
+    except NucleusSyncError as error:
+        where = f" ({error.where})" if error.where else ""
+        yield Finding(name, f"{error.what}{where}", error.fix, int(error.exit_code))
+
+
+def _endpoint(call: Call, loaded: LoadedSpec) -> Iterator[Finding]:
+    from nucleus_sync.spec.environment import credentials, read_environment
+
+    if call.embedded:
+        yield from _embedded()
+        return
+    found = credentials(read_environment(loaded.folder))
+    if found.embedded:
+        yield from _embedded()
+        return
+    kind = "NUCLEUS_API_KEY" if found.api_key else "NUCLEUS_LIMITED_ACCESS_KEY"
+    yield Finding("key", f"{kind} is set")
+    yield from _reach(found)
+
+
+def _embedded() -> Iterator[Finding]:
+    try:
+        import nucleus_sync.emulator.server  # noqa: F401
+    except ModuleNotFoundError as error:
+        fix = "pip install 'nucleus-sync[emulator]'"
+        yield Finding("endpoint", f"the emulator needs {error.name}, which is not installed", fix, int(Exit.ERROR))
+    else:
+        yield Finding("endpoint", "the emulator inside the process, no key needed")
+
+
+def _reach(found: Credentials) -> Iterator[Finding]:
+    import asyncio
+
+    from nucleus_sync.api.client import Api, ApiKey, Checked, LimitedKey
+
+    secret = found.api_key or found.limited_access_key
+    text = secret.get_secret_value() if secret else ""
+    key = ApiKey(text) if found.api_key else LimitedKey(text)
+
+    async def ask() -> Checked:
+        async with Api(found.endpoint, key, verify=found.verify) as api:
+            return await api.check()
+
+    checked = asyncio.run(ask())
+    yield Finding("endpoint", f"{found.endpoint} answers in {checked.latency_seconds:.2f} s and takes the key")
+    skew = checked.clock_skew_seconds
+    if skew is None:
+        yield Finding("clock", "the endpoint does not tell its time")
+    elif abs(skew) > _SKEW_ALLOWED:
+        fix = "set this machine's clock, for example with NTP"
+        yield Finding("clock", f"differs from the endpoint's by {abs(skew):.0f} s", fix, int(Exit.ERROR))
+    else:
+        yield Finding("clock", f"differs from the endpoint's by {abs(skew):.1f} s")
+
+
+def _ledger(call: Call, loaded: LoadedSpec) -> Iterator[Finding]:
+    from nucleus_sync.cli.opened import endpoint_of, ledger_path
+    from nucleus_sync.ledger.ledger import Ledger
+
+    path = ledger_path(loaded)
+    with Ledger.open(path, endpoint=endpoint_of(call, loaded), readonly=True) as ledger:
+        if not ledger.lineage:
+            yield Finding("ledger", f"{path} is not there yet; the first apply makes it")
+            return
+        ledger.check()
+        yield Finding("ledger", f"{path} is sound, serial {ledger.serial}")
+        for warning in ledger.warnings:
+            yield Finding("ledger", warning)
+        if unknown := ledger.creations():
+            names = ", ".join(one.address for one in unknown)
+            yield Finding("ledger", f"it is unknown whether these were created: {names}", "the next apply finds out")
+
+
+def _lines(findings: list[Finding], call: Call) -> Iterator[str]:
+    from nucleus_sync.render.text import Style, visible
+
+    colors = call.screen.colors
+    for one in findings:
+        sign = colors.paint(Style.BAD, "✗") if one.exit_code else colors.paint(Style.CREATE, "✓")
+        yield f"{sign} {one.check:<9} {visible(one.said)}\n"
+        if one.fix:
+            yield f"            → {visible(one.fix)}\n"

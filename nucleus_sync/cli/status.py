@@ -1,0 +1,92 @@
+"""`status`: what the ledger knows: resources, streams, jobs, evaluations, the last runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from nucleus_sync.cli.call import Call, global_flags
+
+if TYPE_CHECKING:
+    from nucleus_sync.ledger.batches import Batch
+    from nucleus_sync.ledger.ledger import Ledger
+
+_ENDED_BADLY = ("failed", "partial", "settled")
+_BATCHES_LOOKED_AT = 100
+_RUNS_SHOWN = 5
+
+
+@click.command("status")
+@global_flags
+def command() -> None:
+    """Show resources, streams, counts, jobs and the last runs, from the ledger alone."""
+    from nucleus_sync.cli.opened import ledger_to_read
+    from nucleus_sync.render.json import document
+    from nucleus_sync.render.status import status_text
+
+    call = Call.current()
+    with ledger_to_read(call) as ledger:
+        values = status_values(ledger)
+    call.screen.answer(document(values) if call.screen.json else status_text(values, call.screen.colors))
+
+
+def status_values(ledger: Ledger) -> dict[str, Any]:
+    """The document of `status --json`."""
+    evaluations = ledger.resources("evaluation")
+    return {
+        "format_version": 1,
+        "ledger": {"lineage": ledger.lineage, "serial": ledger.serial, "path": str(ledger.path or "")},
+        "resources": [
+            {"address": one.address, "kind": one.kind, "nucleus_id": one.nucleus_id} for one in ledger.resources()
+        ],
+        "streams": [
+            {
+                "address": one.address,
+                "confirmed": one.count,
+                "unsure": one.maybes,
+                "rejected": ledger.rejected_count(one.address),
+                "invalid": one.invalid,
+                "findings": one.findings,
+            }
+            for one in ledger.streams()
+        ],
+        "undecided": [{"address": one.address, "begun_at": _time(one.begun_at)} for one in ledger.creations()],
+        "running": [_job(batch) for batch in ledger.open_batches()],
+        "failed": [_job(one) for one in ledger.batches(_BATCHES_LOOKED_AT) if one.state in _ENDED_BADLY],
+        "evaluations": [
+            {"address": one.address, "at": _time(result.at), "metrics": result.result.get("metrics", result.result)}
+            for one in evaluations
+            for result in ledger.results(one.address, limit=1)
+        ],
+        "runs": [
+            {
+                "command": run.command,
+                "started_at": _time(run.started_at),
+                "finished_at": _time(run.finished_at),
+                "exit_code": run.exit_code,
+                "counts": run.counts,
+            }
+            for run in ledger.runs(_RUNS_SHOWN)
+        ],
+    }
+
+
+def _job(batch: Batch) -> dict[str, Any]:
+    return {
+        "batch": batch.id,
+        "address": batch.address,
+        "operation": str(batch.operation),
+        "state": str(batch.state),
+        "job_id": batch.job_id,
+        "records": batch.records,
+        "confirmed": batch.confirmed,
+        "rejected": batch.rejected,
+        "prepared_at": _time(batch.prepared_at),
+        "finished_at": _time(batch.finished_at),
+    }
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
