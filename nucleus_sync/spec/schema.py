@@ -22,6 +22,8 @@ def json_schema() -> dict[str, Any]:
         described = schema if part is Spec else definitions.get(part.__name__)
         if described is not None:
             _describe(described, part)
+    for definition in (schema, *definitions.values()):
+        _close(definition)
     for section in ("settings", "sources", "datasets", "models", "evaluations"):
         schema["properties"][section] = _or_empty(schema["properties"][section])
     return {"$schema": DIALECT, **schema, "title": "nucleus.yaml"}
@@ -57,6 +59,15 @@ def field_docs(part: type[SpecPart]) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(doc, ast.Expr):
             docs[field.target.id] = inspect.cleandoc(str(ast.literal_eval(doc.value))).replace("\n", " ")
     return docs
+
+
+def _close(schema: Any) -> None:
+    """Refuse keys outside the pattern of a mapping's names, which pydantic leaves open."""
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        for inner in schema.values():
+            _close(inner)
 
 
 def _or_empty(section: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".ti
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 
+_TABLE_PATTERN = r"\.([cCtT][sS][vV](\.[gG][zZ])?|[pP][aA][rR][qQ][uU][eE][tT])$"
+
 IMAGE_FIELDS = ("path", "parent", "name", "stem", "suffix")
 """What templates of an `images` source may name: `a/b.jpg` has path `a/b.jpg`, parent `a`, name `b.jpg`,
 stem `b`, suffix `.jpg`."""
@@ -164,7 +166,7 @@ class TableSource(SpecPart):
 
     format: Literal["table"]
     """Which reader reads it."""
-    path: Annotated[PathText, AfterValidator(_table_path)]
+    path: Annotated[PathText, AfterValidator(_table_path), Field(json_schema_extra={"pattern": _TABLE_PATTERN})]
     """The table (.csv, .tsv, either with .gz, or .parquet)."""
     reference_id: KeyTemplate = "{reference_id}"
     """Template over the columns: the item's reference id."""

@@ -54,6 +54,8 @@ def as_given(problem: SpecProblem) -> dict[str, str]:
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_case(case: Case) -> None:
     problems, warnings = problems_of(case.given["spec"], case.given.get("environ", {}))
+    if not yaml.__with_libyaml__ and any(problem.message.startswith("is not YAML") for problem in problems):
+        pytest.skip("without libyaml, syntax errors are worded otherwise")
     assert [as_given(problem) for problem in problems] == case.given["problems"]
     assert [as_given(problem) for problem in warnings] == case.given.get("warnings", [])
 
