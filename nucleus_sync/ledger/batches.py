@@ -151,7 +151,7 @@ def _carry_out(tx: Transaction, batch: Batch, stream: int, good: Sequence[BatchR
         case Operation.INGEST | Operation.PROBE:
             known.confirm(tx, stream, [row[:2] for row in good])
             rejections.forget(tx, stream, (row[0] for row in good))
-            rejections.wake(tx, batch.address, frozenset(row[0] for row in good))
+            rejections.wake(tx, batch.address, (row[0] for row in good))
             tx.conn.executemany(
                 "INSERT OR IGNORE INTO probed VALUES (?, ?)", [(stream, source) for source in batch.sources]
             )

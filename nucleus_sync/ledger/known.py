@@ -21,7 +21,7 @@ CONTENT_UNKNOWN = bytes(8) + b"\xff" * (STAMP_SIZE - 8)
 Row = tuple[bytes, bytes]
 """Key and stamp."""
 
-_PAGE = 8_000
+_PAGE = 2_000  # a page that fits the processor's cache is read fastest
 
 
 def in_doubt(stamp: bytes) -> bool:
@@ -72,15 +72,23 @@ def confirm(tx: Transaction, stream: int, rows: Sequence[Row]) -> None:
     if not rows:
         return
     fewer_maybes = _drop_maybes(tx, stream, [(key,) for key, _ in rows])
-    added = _insert(tx, stream, rows)
-    if added < len(rows):
-        tx.conn.executemany(f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1", rows)
+    if _looks_known(tx, stream, rows):
+        added = 0 if touch(tx, stream, rows) == len(rows) else _insert(tx, stream, rows)
+    else:
+        added = _insert(tx, stream, rows)
+        if added < len(rows):
+            touch(tx, stream, rows)
     streams.moved(tx, stream, count=added, maybes=-fewer_maybes)
 
 
-def touch(tx: Transaction, stream: int, rows: Iterable[Row]) -> None:
-    """Replace stamps of records that say the same in other bytes: to a plan, nothing happened."""
+def touch(tx: Transaction, stream: int, rows: Iterable[Row]) -> int:
+    """Replace the stamps of records that are there; how many are.
+
+    By itself, for records that say the same in other bytes: to a plan, nothing happened.
+    """
+    before = tx.conn.total_changes
     tx.conn.executemany(f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1", rows)
+    return tx.conn.total_changes - before
 
 
 def forget(tx: Transaction, stream: int, keys: Iterable[bytes]) -> int:
@@ -128,6 +136,13 @@ def doubt_items(tx: Transaction, stream: int, items: Iterable[bytes]) -> None:
     )
     if turned:
         streams.moved(tx, stream, count=-turned, maybes=turned)
+
+
+def _looks_known(tx: Transaction, stream: int, rows: Sequence[Row]) -> bool:
+    """A guess that saves one of two passes: batches are mostly all new, or all changes."""
+    query = f"SELECT 1 FROM known WHERE stream = {stream:d} AND key = ?"
+    sample = (rows[0], rows[len(rows) // 2], rows[-1])
+    return all(tx.conn.execute(query, row[:1]).fetchone() for row in sample)
 
 
 def _insert(tx: Transaction, stream: int, rows: Sequence[Row]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,14 +78,14 @@ def forget_items(tx: Transaction, stream: int, items: Iterable[bytes]) -> None:
         _change(tx, stream, "AND key >= ? AND key < ?", [known.span(item) for item in items])
 
 
-def wake(tx: Transaction, items_address: str, items: Collection[bytes]) -> None:
+def wake(tx: Transaction, items_address: str, confirmed: Iterable[bytes]) -> None:
     """Items have appeared: what was refused for lack of them may be sent again."""
     lacking = tx.conn.execute(
         "SELECT id, address FROM streams WHERE id IN (SELECT stream FROM rejections WHERE lacks_item = 1)"
     ).fetchall()
-    for stream, address in lacking:
-        if not hangs_on(address, items_address):
-            continue
+    hanging = [stream for stream, address in lacking if hangs_on(address, items_address)]
+    items = frozenset(confirmed) if hanging else frozenset()
+    for stream in hanging:
         resting = tx.conn.execute(
             "SELECT key FROM rejections WHERE stream = ? AND lacks_item = 1", (stream,)
         ).fetchall()
