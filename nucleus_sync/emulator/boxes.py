@@ -48,7 +48,7 @@ class Guess(msgspec.Struct, frozen=True):
 
 
 class Boxes(msgspec.Struct, frozen=True):
-    """Everything that one evaluation looks at. `items` maps each item to its metadata."""
+    """Everything that one evaluation looks at. `items` maps each item to its metadata, in ranking order."""
 
     items: dict[int, dict[str, Any]]
     truths: list[Truth]

@@ -138,12 +138,10 @@ def compute(c: sqlite3.Connection, pk: int) -> None:
 
 def _gather(c: sqlite3.Connection, evaluation: sqlite3.Row) -> Boxes:
     members = "SELECT item FROM benchmark_members WHERE benchmark = ?1"
-    items = {
-        row["pk"]: from_json(row["metadata"])
-        for row in c.execute(
-            f"SELECT pk, metadata FROM items WHERE pk IN ({members}) ORDER BY pk", (evaluation["benchmark"],)
-        )
-    }
+    # By reference id, so that equal scores are ranked the same way in whichever order the items were uploaded.
+    query = f"SELECT pk, metadata FROM items WHERE pk IN ({members}) ORDER BY reference_id, dataset"
+    rows = c.execute(query, (evaluation["benchmark"],))
+    items = {row["pk"]: from_json(row["metadata"]) for row in rows}
     truths = [
         Truth(*each, bool((record.get("metadata") or {}).get("iscrowd")), record.get("metadata") or {})
         for each, record in _boxes(c, evaluation, "annotations", f"item IN ({members})", evaluation["benchmark"])

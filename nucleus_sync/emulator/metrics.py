@@ -50,11 +50,12 @@ def _evaluate(boxes: Boxes, labels: list[str]) -> Any:
     from pycocotools.cocoeval import COCOeval
 
     number = {label: index + 1 for index, label in enumerate(labels)}
-    images = [{"id": item} for item in boxes.items]
+    place = {item: index for index, item in enumerate(boxes.items)}
+    images = [{"id": index} for index in place.values()]
     truths = [
         {
             "id": index + 1,
-            "image_id": truth.item,
+            "image_id": place[truth.item],
             "category_id": number[truth.label],
             "bbox": list(truth.box),
             "area": truth.area,
@@ -65,7 +66,7 @@ def _evaluate(boxes: Boxes, labels: list[str]) -> Any:
     guesses = [
         {
             "id": index + 1,
-            "image_id": guess.item,
+            "image_id": place[guess.item],
             "category_id": number[guess.label],
             "bbox": list(guess.box),
             "area": guess.area,

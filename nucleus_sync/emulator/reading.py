@@ -50,7 +50,8 @@ def record_as_read(row: sqlite3.Row) -> dict[str, Any]:
     answer["metadata"] = record.get("metadata") or {}
     if row["track"] is not None:
         answer["track_reference_id"] = row["track"]
-    if row["slot"].startswith("s:"):
+    # Not from the record: the server makes an id where none was sent, and merging runs rewrites some.
+    if row["slot"].startswith(("i:", "s:")):
         answer["annotation_id"] = row["slot"][2:]
     return answer
 
