@@ -1,0 +1,35 @@
+# Each target does all of its own set-up; a repeat costs nothing. PYTHON=… picks an interpreter, VENV=… another place.
+VENV ?= .venv
+SETUP = VENV=$(VENV) sh .ci/setup
+RUN = $(VENV)/bin/
+
+.PHONY: help demo test check docs clean
+help:
+	@echo "make demo    see a spec validated, planned, applied and evaluated against an emulated Nucleus"
+	@echo "make test    run all tests"
+	@echo "make check   formatting, lint, types, import rules"
+	@echo "make docs    write the generated parts of README.md anew"
+	@echo "make clean   remove the virtual environment and what the demo wrote"
+
+demo: $(VENV)/.has-demo
+	@$(RUN)nucleus-sync demo .demo
+
+test: $(VENV)/.has-test
+	@$(RUN)pytest -n auto $(ARGS)
+
+check: $(VENV)/.has-dev $(VENV)/.has-test
+	@$(RUN)ruff format --check .
+	@$(RUN)ruff check .
+	@$(RUN)mypy
+	@$(RUN)pytest tests/test_imports.py
+
+docs: $(VENV)/.has-test
+	@NUCLEUS_SYNC_WRITE_DOCS=1 $(RUN)pytest tests/docs $(ARGS)
+
+clean:
+	rm -rf $(VENV) .tools .demo
+
+# One stamp per group of dependencies, so that the demo installs no test tools.
+$(VENV)/.has-%: pyproject.toml constraints.txt .ci/setup
+	@$(SETUP) $*
+	@touch $@
