@@ -1,0 +1,231 @@
+"""A COCO file as items and annotations."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import msgspec
+from msgspec import Raw
+
+from nucleus_sync.errors import SourceError
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
+from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.key import item_key
+from nucleus_sync.records.problem import Problem, Report, Severity, Where
+from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.coco_file import CocoFile
+from nucleus_sync.sources.coco_images import (
+    Image,
+    ImageEntries,
+    MakeUrl,
+    Place,
+    local_item,
+    orientation_words,
+    remote_item,
+    size_note,
+    url_template,
+)
+from nucleus_sync.sources.coco_labels import Labels, Naming, Rules, categories_of, shared_names
+from nucleus_sync.sources.coco_shape import Shaping
+from nucleus_sync.sources.judge import is_sound
+from nucleus_sync.sources.media import cause_and_detail, findings
+from nucleus_sync.sources.reader import Facts, FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.template import FieldError, Template, value_template
+from nucleus_sync.spec.source import CocoSource
+
+_VERSION = 1
+_TOGETHER = 256
+_EXAMINERS = 8
+_ITEM_LOCATOR = struct.Struct(">QIQ")
+_pack_facts = msgspec.msgpack.Encoder().encode
+_unpack_facts = msgspec.msgpack.Decoder(Facts | None).decode
+
+
+class CocoReader:
+    """Items from the section `images`, annotations from the section `annotations`."""
+
+    def __init__(self, spec: CocoSource, surroundings: Surroundings) -> None:
+        self._spec = spec
+        self._surroundings = surroundings
+        self._file = CocoFile(spec.path, spec.images, Template(spec.reference_id), surroundings)
+        self._metadata = value_template(spec.metadata)
+        self._image_url: MakeUrl | None = url_template(spec.image_url) if spec.image_url else None
+        self._item_seed = seed_of(_VERSION, "items", spec.reference_id, spec.image_url, spec.metadata, spec.strict)
+
+    def state(self) -> FileState:
+        """The file's state with that of all images in the folder."""
+        return self._file.state()
+
+    def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
+        """Every record of the kind, in the order of the file."""
+        match kind:
+            case Kind.ITEMS:
+                yield from self._scan_items(report)
+            case Kind.ANNOTATIONS:
+                labels = self._labels()
+                for words in shared_names(labels.categories):
+                    where = Where(self._spec.path, "categories")
+                    cause = "categories have one name"
+                    report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
+                yield from labels.scan(report)
+
+    def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
+        """The picked records."""
+        match kind:
+            case Kind.ITEMS:
+                yield from self._read_items(picks, report)
+            case Kind.ANNOTATIONS:
+                yield from self._labels().read(picks, report)
+
+    def where(self, kind: Kind, locator: bytes) -> Where:
+        """The element's place in its section."""
+        index = _ITEM_LOCATOR.unpack_from(locator)[2]
+        return Where(self._spec.path, f"{'images' if kind is Kind.ITEMS else 'annotations'}[{index}]")
+
+    # --- annotations --------------------------------------------------------------------------------------------
+
+    def _labels(self) -> Labels:
+        spec, file = self._spec, self._file
+        section = file.section("annotations", "the file has no annotations: list it under items only")
+        categories = file.section("categories", "annotations get their labels from it")
+        rules = Rules(
+            Shaping(spec.geometry, spec.out_of_bounds, scored=False),
+            Template(spec.annotation_id) if spec.annotation_id else None,
+            value_template(spec.annotation_metadata) if spec.annotation_metadata else None,
+        )
+        options = (spec.geometry, spec.out_of_bounds, spec.annotation_id, spec.annotation_metadata)
+        seed = seed_of(_VERSION, "annotations", *options)
+        found = categories_of(file.document, categories, spec.path, seed)
+        naming = Naming(self._surroundings.name, "annotation", spec.path, "annotations")
+        return Labels(file.document, section, file.table(), found, rules, naming)
+
+    # --- items --------------------------------------------------------------------------------------------------
+
+    def _scan_items(self, report: Report) -> Iterator[Seen]:
+        if self._image_url is None and self._spec.images is None:
+            raise SourceError(
+                "nothing says where the images are",
+                where=self._spec.path,
+                fix='set `images` to their folder to upload them, or image_url to a template such as "{coco_url}"',
+            )
+        self._report_sharers(report)
+        entries = self._file.entries()
+        for place, raw, image, facts in self._examined(entries):
+            problem = self._unusable(image, facts, place.index)
+            if problem:
+                report(problem)
+                continue
+            locator = _ITEM_LOCATOR.pack(*place) + _pack_facts(facts)
+            yield Seen(item_key(image.reference_id), self._raw(raw, image, facts), locator)
+
+    def _report_sharers(self, report: Report) -> None:
+        """Images that share an id are sound as items: it is their annotations that can't tell them apart."""
+        for image_id, names in self._file.table().sharers.items():
+            words = f"{'two' if len(names) == 2 else len(names)} images share it: {', '.join(names)}"
+            where, record, cause = Where(self._spec.path, "images"), f"image id {image_id}", "images share an id"
+            fix = "give each image an id of its own; until then their annotations are ambiguous"
+            report(Problem(self._surroundings.name, where, record, cause, words, fix=fix, count=0))
+
+    def _examined(self, entries: ImageEntries) -> Iterator[tuple[Place, Raw | bytes, Image, Facts | None]]:
+        """All entries with the facts of their files, new ones read a few at a time side by side."""
+        elements = entries.all()
+        with ThreadPoolExecutor(_EXAMINERS, thread_name_prefix="coco") as examiners:
+            while batch := [
+                (place, raw, entries.image(raw, place.offset)) for place, raw in islice(elements, _TOGETHER)
+            ]:
+                paths = [image.path if not image.state else "" for _, _, image in batch]
+                facts = examiners.map(self._facts, paths)
+                for (place, raw, image), found in zip(batch, facts, strict=True):
+                    yield place, raw, image, found
+
+    def _facts(self, path: str) -> Facts | None:
+        return self._file.facts(path, whole=self._image_url is None) if path else None
+
+    def _raw(self, content: Raw | bytes, image: Image, facts: Facts | None) -> bytes:
+        if image.note or (facts and (facts.finding or facts.invalid or size_note(image, facts))):
+            return LOOK_AGAIN
+        return raw_hash(content, self._seed(image, facts))
+
+    def _seed(self, image: Image, facts: Facts | None) -> int:
+        file = (facts.digest, facts.width, facts.height) if facts else None
+        return seed_of(self._item_seed, image.reference_id, image.path, file)
+
+    def _read_items(self, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
+        entries = self._file.entries()
+        for pick in picks:
+            offset, length, index = _ITEM_LOCATOR.unpack_from(pick[2])
+            facts = _unpack_facts(pick[2][_ITEM_LOCATOR.size :])
+            content = self._file.document.bytes_at(offset, length)
+            image = entries.image(content, offset)
+            if image.state or item_key(image.reference_id) != pick[0]:
+                raise self._file.changed(index)
+            if pick[1] != LOOK_AGAIN and raw_hash(content, self._seed(image, facts)) != pick[1]:
+                raise self._file.changed(index)
+            self._file.confirm(image.path, facts, index)
+            record = self._record(entries, image, facts, pick[0], content, Place(offset, length, index), report)
+            if record is not None:
+                yield pick, record
+
+    def _record(
+        self,
+        entries: ImageEntries,
+        image: Image,
+        facts: Facts | None,
+        key: bytes,
+        content: bytes,
+        place: Place,
+        report: Report,
+    ) -> Item | LocalItem | None:
+        try:
+            fields = entries.fields(content, place.offset, image.path)
+            metadata = self._metadata(fields)
+            url = self._image_url(fields) if self._image_url else ""
+        except FieldError as error:
+            report(self._problem(image, place.index, "a template can't be filled", str(error), key=key))
+            return None
+        for cause, detail in self._findings(image, facts):
+            report(self._problem(image, place.index, cause, detail, severity=Severity.FINDING, key=key))
+        record: Item | LocalItem
+        if self._image_url or facts is None:
+            record = remote_item(image, metadata, url, facts)
+        else:
+            record = local_item(image, metadata, self._file.place(image.path), facts)
+        where = Where(self._spec.path, f"images[{place.index}]")
+        return record if is_sound(record, key, self._surroundings.name, where, image.called, report) else None
+
+    def _findings(self, image: Image, facts: Facts | None) -> Iterator[tuple[str, str]]:
+        if image.note:
+            yield image.note
+        if facts is None:
+            return
+        for cause, detail in findings(facts):
+            yield cause, detail + orientation_words(image, facts) if "orientation" in cause else detail
+        if note := size_note(image, facts):
+            yield note
+
+    def _unusable(self, image: Image, facts: Facts | None, index: int) -> Problem | None:
+        if image.state:
+            return self._problem(image, index, image.cause, image.detail, fix=image.fix)
+        key = item_key(image.reference_id)
+        if facts and facts.invalid:
+            return self._problem(image, index, *cause_and_detail(facts.invalid), key=key)
+        if facts and self._spec.strict and (note := size_note(image, facts)):
+            return self._problem(image, index, *note, key=key, fix="correct the JSON, or set strict: false")
+        return None
+
+    def _problem(
+        self,
+        image: Image,
+        index: int,
+        cause: str,
+        detail: str,
+        *,
+        severity: Severity = Severity.INVALID,
+        key: bytes | None = None,
+        fix: str | None = None,
+    ) -> Problem:
+        where = Where(self._spec.path, f"images[{index}]")
+        return Problem(self._surroundings.name, where, image.called, cause, detail, severity, key, fix)

@@ -1,0 +1,150 @@
+"""A COCO file with the folder that its images lie in."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xxhash import xxh3_128
+
+from nucleus_sync.errors import SourceError
+from nucleus_sync.sources.coco_images import ImageEntries
+from nucleus_sync.sources.image_table import ImageTable
+from nucleus_sync.sources.json_slices import JsonFile, Section, unreadable
+from nucleus_sync.sources.media import examine, is_fresh, recalled, remember
+from nucleus_sync.sources.names import Listing
+from nucleus_sync.sources.reader import Facts, FileState, Surroundings
+from nucleus_sync.sources.template import Template
+from nucleus_sync.sources.walk import Found, walk
+from nucleus_sync.spec.model import resolve
+
+
+class CocoFile:
+    """A COCO file with the folder of its images, opened when first used and again when the file has changed.
+
+    One serves one run: the folder is listed once.
+    """
+
+    def __init__(self, path: str, images: str | None, reference_id: Template, surroundings: Surroundings) -> None:
+        self._shown = path
+        self._images = images
+        self._reference_id = reference_id
+        self._surroundings = surroundings
+        self.document = JsonFile(resolve(surroundings.folder, path), path)
+        self._folder = os.fspath(resolve(surroundings.folder, images)) if images is not None else ""
+        self._made: _Made | None = None
+
+    def section(self, name: str, way_out: str) -> Section:
+        """A list of the file. Raises SourceError where there is none."""
+        sections = self.document.sections()
+        found = sections.get(name)
+        if found is not None and found.kind == "array":
+            return found
+        if "" in sections:
+            what = 'holds a list, so the section "images" of a COCO file is missing'
+            way_out = "it may be a results file: format: coco-results reads those"
+        elif found is not None:
+            what = f'its section "{name}" is not a list'
+        else:
+            what = f'has no section "{name}"'
+        raise SourceError(what, where=self._shown, fix=way_out)
+
+    def entries(self) -> ImageEntries:
+        """The image entries."""
+        return self._opened().entries
+
+    def table(self) -> ImageTable:
+        """The images by id."""
+        made = self._opened()
+        if made.table is not None:
+            return made.table
+        table = made.entries.table()
+        self._made = _Made(made.section, made.entries, made.listing, table)
+        return table
+
+    def place(self, path: str) -> str:
+        """Where a matched image lies on this machine."""
+        listing = self._opened().listing
+        return os.path.join(listing.folder if listing else "", path)
+
+    def facts(self, path: str, *, whole: bool) -> Facts | None:
+        """Facts of a matched image; None where the source has no folder."""
+        if self._opened().listing is None:
+            return None
+        found = self._found(path)
+        if found is None:
+            return Facts(0, 0, 0, b"", 0, 0, invalid="file not found: it went away meanwhile")
+        known = recalled(self._surroundings, self._images or "", found, whole=whole)
+        if known is not None:
+            return known
+        started = time.time_ns()
+        facts = examine(self.place(path), whole=whole)
+        remember(self._surroundings, self._images or "", path, facts, started)
+        return facts
+
+    def confirm(self, path: str, facts: Facts | None, index: int) -> None:
+        """Raise SourceError where an image is no longer the file that its facts are of."""
+        if facts is None:
+            return
+        found = self._found(path)
+        if found is None or not is_fresh(facts, found):
+            raise self.changed(index, f"its image {path} changed while it was read")
+
+    def changed(self, index: int, what: str = "changed while it was read") -> SourceError:
+        """The error for a file that is being written."""
+        where = f"{self._shown}: images[{index}]"
+        return SourceError(what, where=where, fix="wait until its writer is done, then try again")
+
+    def state(self) -> FileState:
+        """What stat says of the file and of everything in the folder. Raises SourceError when either is gone."""
+        try:
+            stat = os.stat(self.document.path)
+        except OSError as error:
+            raise unreadable(error, self._shown) from None
+        digest, newest = xxh3_128(), stat.st_mtime_ns
+        digest.update(f"{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\0".encode())
+        files, size = 1, stat.st_size
+        for found in self._walk():
+            digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
+            newest, files, size = max(newest, found.mtime_ns), files + 1, size + found.size
+        return FileState(digest.digest(), newest, files, size)
+
+    def _walk(self) -> Iterator[Found]:
+        if self._images is None:
+            return iter(())
+        self._check_folder()
+        return walk(self._folder, lambda _: True, lambda _: None, skipped=lambda _: False, follow_symlinks=True)
+
+    def _check_folder(self) -> None:
+        if not os.path.isdir(self._folder):
+            what = "is not a folder" if os.path.exists(self._folder) else "there is no such folder"
+            raise SourceError(what, where=self._images, fix="correct `images`, or bring the files back")
+
+    def _found(self, path: str) -> Found | None:
+        try:
+            stat = os.stat(self.place(path))
+        except OSError:
+            return None
+        return Found(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+    def _opened(self) -> _Made:
+        """The entries and the folder's listing, made anew when the section is no longer the one they are of."""
+        section = self.section("images", 'a COCO file lists its images under "images"')
+        if self._made is None or self._made.section is not section:
+            listing = None
+            if self._images is not None:
+                self._check_folder()
+                listing = Listing(self._folder)
+            entries = ImageEntries(self.document, section, self._reference_id, listing)
+            self._made = _Made(section, entries, listing, None)
+        return self._made
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    section: Section
+    entries: ImageEntries
+    listing: Listing | None
+    table: ImageTable | None

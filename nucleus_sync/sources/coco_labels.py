@@ -1,0 +1,488 @@
+"""The labels of a COCO file, annotations or results alike: a fast scan over all, a careful read of some."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from nucleus_sync.errors import SourceError
+from nucleus_sync.records.annotation import Annotation, Box, Polygon
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
+from nucleus_sync.records.key import annotation_id, annotation_key, is_unnumbered, unnumbered_key
+from nucleus_sync.records.problem import Problem, Report, Severity, Where
+from nucleus_sync.records.record import Record
+from nucleus_sync.sources.coco_label import Id, Label, Notes, leniently, missing_geometry, named, plain_id, strictly
+from nucleus_sync.sources.coco_shape import Category, Frame, Shaping, part_count, record_of
+from nucleus_sync.sources.image_table import ImageTable, State
+from nucleus_sync.sources.json_slices import JsonFile, Section
+from nucleus_sync.sources.judge import is_sound
+from nucleus_sync.sources.reader import Pick, Seen
+from nucleus_sync.sources.template import FieldError, Template
+
+LOCATOR = struct.Struct(">QIQH")
+"""Offset, length, index and ring of an element."""
+
+_BLOCK = 256 * 1024
+_MOST_PARTS = 0xFFFF
+_decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+TakeUnknown = Callable[[Problem, dict[str, Id]], None]
+"""Takes a problem with the unknown ids that it is about: `{"image_id": 99}`."""
+MakeMetadata = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class _Keys(Struct, gc=False):
+    """As much of a label as a scan needs."""
+
+    id: Id | None = None
+    image_id: Id | None = None
+    category_id: Id | None = None
+    segmentation: Raw | None = None
+
+
+_keys = msgspec.json.Decoder(_Keys).decode
+_NO_KEYS = _Keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How people call the records of a file."""
+
+    source: str
+    noun: str
+    """`annotation` or `result`."""
+    file: str
+    section: str
+    """`annotations`, or empty for a list that is the whole file."""
+
+    def where(self, index: int) -> Where:
+        """The place of an element."""
+        return Where(self.file, f"{self.section}[{index}]")
+
+    def record(self, own: object, index: int, part: int = 0) -> str:
+        """An element as its author would call it."""
+        ring = f", ring {part + 1}" if part else ""
+        if self.noun == "result" and own is None:
+            return f"result {index + 1} (index {index}){ring}"
+        return f"{self.noun} {own}{ring}" if own is not None else f"{self.noun} at index {index}{ring}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the spec says about labels."""
+
+    shaping: Shaping
+    annotation_id: Template | None
+    metadata: MakeMetadata | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labels of one section, with the images and categories that they refer to."""
+
+    document: JsonFile
+    section: Section
+    images: ImageTable
+    categories: Mapping[Id, Category]
+    rules: Rules
+    naming: Naming
+
+    # --- scanning -----------------------------------------------------------------------------------------------
+
+    def scan(self, report: Report, unknown: TakeUnknown | None = None) -> Iterator[Seen]:
+        """Plain tuples in the shape of Seen; `unknown` gets the problems of unknown ids in place of `report`.
+
+        One loop with local names: it runs once for each of millions.
+        """
+        images, pack = self.images, LOCATOR.pack
+        find_image, find_category = images.places.get, self.categories.get
+        names, starts, seeds, states = bytes(images.names), images.starts, images.seeds, images.states
+        has_rings = self.rules.shaping.geometry in (None, "polygon")
+        is_templated = self.rules.annotation_id is not None
+        for window in self.document.windows(self.section):
+            index = window.first - 1
+            for raw, offset, length in zip(window.raws, window.offsets, window.lengths, strict=True):
+                index += 1
+                try:
+                    keys = _keys(raw)
+                except _decoded_errors:
+                    keys = self._lenient_keys(raw, offset)
+                place = find_image(keys.image_id)  # type: ignore[arg-type]
+                category = find_category(keys.category_id)  # type: ignore[arg-type]
+                if place is None or category is None or states[place]:
+                    self._report_homeless(keys, raw, offset, index, report, unknown)
+                    continue
+                digest = raw_hash(raw, seeds[place] ^ category.seed)
+                own = keys.id
+                if own.__class__ is int and not is_templated:
+                    key = b"%b\x00a%d" % (names[starts[place] : starts[place + 1]], own)
+                else:
+                    made = self._key(keys, raw, offset, index, place, category, digest, report)
+                    if made is None:
+                        continue
+                    key = made
+                yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
+                if has_rings and keys.segmentation is not None and bytes(keys.segmentation).count(b"[") > 2:
+                    for part in range(1, self._parts(raw, offset, category)):
+                        yield _part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
+
+    def _lenient_keys(self, raw: Raw | bytes, offset: int) -> _Keys:
+        element = self.document.decoded(raw, offset)
+        if not isinstance(element, dict):
+            return _NO_KEYS
+        segmentation = element.get("segmentation")
+        own, image_id, category_id = (plain_id(element.get(name)) for name in ("id", "image_id", "category_id"))
+        return _Keys(own, image_id, category_id, Raw(b"[[[") if isinstance(segmentation, list) else None)
+
+    def _parts(self, raw: Raw | bytes, offset: int, category: Category) -> int:
+        label = self._label(raw, offset, Notes())
+        return min(part_count(label, category, self.rules.shaping), _MOST_PARTS)
+
+    def _key(
+        self,
+        keys: _Keys,
+        raw: Raw | bytes,
+        offset: int,
+        index: int,
+        place: int,
+        category: Category,
+        digest: bytes,
+        report: Report,
+    ) -> bytes | None:
+        """The key of a label whose id isn't simply a number."""
+        reference_id = self.images.called(place)
+        template = self.rules.annotation_id
+        if template is None:
+            if keys.id is None or keys.id == "":
+                return unnumbered_key(reference_id, _order(self._label(raw, offset, Notes()), category, digest))
+            return annotation_key(reference_id, _storable(str(keys.id)))
+        try:
+            fields = _fields(self.document.decoded(raw, offset), category, reference_id)
+            return annotation_key(reference_id, _storable(template.render(fields)))
+        except FieldError as error:
+            report(self._problem(self.naming.record(keys.id, index), index, "annotation_id can't be made", str(error)))
+            return None
+
+    def _report_homeless(
+        self, keys: _Keys, raw: Raw | bytes, offset: int, index: int, report: Report, unknown: TakeUnknown | None
+    ) -> None:
+        """Report a label without a sound image or category."""
+        element = self.document.decoded(raw, offset)
+        name = self.naming.record(keys.id, index)
+        if not isinstance(element, dict):
+            report(self._problem(name, index, "not an object", f"is {named(element)}, not an object"))
+            return
+        said = [*self._image_words(keys, element), *self._category_words(keys, element)]
+        fix = next((fix for _, _, fix in said if fix), None)
+        problem = self._problem(name, index, said[0][0], "; ".join(detail for _, detail, _ in said), fix=fix)
+        ids = dict(self._unknown_ids(keys))
+        if ids and unknown is not None:
+            unknown(problem, ids)
+        else:
+            report(problem)
+
+    def _unknown_ids(self, keys: _Keys) -> Iterator[tuple[str, Id]]:
+        if keys.image_id is not None and keys.image_id not in self.images.places:
+            yield "image_id", keys.image_id
+        if keys.category_id is not None and keys.category_id not in self.categories:
+            yield "category_id", keys.category_id
+
+    def _image_words(self, keys: _Keys, element: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+        image_id = keys.image_id
+        if image_id is None:
+            yield from _no_id("image_id", element)
+            return
+        place = self.images.places.get(image_id)
+        if place is None:
+            twin = self.images.twin(image_id)
+            detail, fix = f"image_id {_quoted(image_id)} is not in images: no such image", None
+            if twin is not None:
+                kinds = ("text", "number") if isinstance(image_id, str) else ("number", "text")
+                detail += f"; it is a {kinds[0]}, and an image {_quoted(twin)} ({kinds[1]}) exists"
+                fix = "write both ids the same way, with quotes or without"
+            yield "image_id is not in images", detail, fix
+        elif self.images.states[place] == State.AMBIGUOUS:
+            sharers = ", ".join(self.images.sharers[image_id])
+            yield "image_id is ambiguous", f"image_id {image_id} is ambiguous: images {sharers} share it", None
+        elif self.images.states[place]:
+            reason = self.images.reason(place)
+            yield "its image is missing", f"its image is missing: {reason}" if reason else "its image is missing", None
+
+    def _category_words(self, keys: _Keys, element: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+        if keys.category_id is None:
+            yield from _no_id("category_id", element)
+        elif keys.category_id not in self.categories:
+            yield (
+                "category_id is not in categories",
+                f"category_id {_quoted(keys.category_id)} is not in categories",
+                None,
+            )
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def read(self, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
+        """The picked labels as records, in the order of the picks."""
+        images, shaping, make_metadata = self.images, self.rules.shaping, self.rules.metadata
+        names, starts, seeds = bytes(images.names), images.starts, images.seeds
+        fetch, unpack, notes = _Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
+        for pick in picks:
+            offset, length, index, part = unpack(pick[2])
+            content = fetch(offset, length)
+            try:
+                label = strictly(content)
+            except _decoded_errors:
+                label = self._label(content, offset, notes)
+            place, category = images.places.get(label.image_id), self.categories.get(label.category_id)  # type: ignore[arg-type]
+            if place is None or category is None:
+                self._changed(index)
+            if pick[1] != LOOK_AGAIN and raw_hash(content, seeds[place] ^ category.seed) != pick[1]:
+                self._changed(index)
+            frame = Frame(
+                category,
+                names[starts[place] : starts[place + 1]].decode(),
+                images.widths[place],
+                images.heights[place],
+                annotation_id(pick[0]) or "",
+                part,
+            )
+            if make_metadata is not None:
+                self._add_metadata(frame, make_metadata, content, offset, notes)
+            record = record_of(label, frame, shaping, notes)
+            if notes.faults or notes.findings or record is None or not _is_surely_sound(record):
+                is_fit = self._judge(pick, record, label, content, offset, index, part, notes, report)
+                notes = Notes()
+                if not is_fit:
+                    continue
+            yield pick, record  # type: ignore[misc]
+
+    def _label(self, content: Raw | bytes, offset: int, notes: Notes) -> Label:
+        try:
+            return strictly(content)
+        except _decoded_errors:
+            return leniently(self.document.decoded(content, offset), notes)
+
+    def _add_metadata(self, frame: Frame, make: MakeMetadata, content: bytes, offset: int, notes: Notes) -> None:
+        try:
+            frame.metadata = make(_fields(self.document.decoded(content, offset), frame.category, frame.reference_id))
+        except FieldError as error:
+            notes.fault("metadata can't be made", str(error))
+
+    def _judge(
+        self,
+        pick: Pick,
+        record: Annotation | None,
+        label: Label,
+        content: bytes,
+        offset: int,
+        index: int,
+        part: int,
+        notes: Notes,
+        report: Report,
+    ) -> bool:
+        """Report what was noted and what the checks say; True if the record can be sent."""
+        name, key = self.naming.record(label.id, index, part), pick[0]
+        if notes.faults:
+            cause, detail, fix = notes.faults[0]
+            if not cause:
+                cause, detail = missing_geometry(self.document.decoded(content, offset))
+            details = "; ".join(dict.fromkeys([detail, *(each[1] for each in notes.faults[1:])]))
+            report(self._problem(name, index, cause, details, key=key, fix=fix))
+            return False
+        for cause, detail, fix in notes.findings:
+            report(self._problem(name, index, cause, detail, severity=Severity.FINDING, key=key, fix=fix))
+        if record is None:
+            return False
+        return is_sound(record, key, self.naming.source, self.naming.where(index), name, report)
+
+    def _problem(
+        self,
+        record: str,
+        index: int,
+        cause: str,
+        detail: str,
+        *,
+        severity: Severity = Severity.INVALID,
+        key: bytes | None = None,
+        fix: str | None = None,
+    ) -> Problem:
+        return Problem(self.naming.source, self.naming.where(index), record, cause, detail, severity, key, fix)
+
+    def _changed(self, index: int) -> NoReturn:
+        raise SourceError(
+            "changed while it was read",
+            where=str(self.naming.where(index)),
+            fix="wait until its writer is done, then try again",
+        )
+
+
+class _Fetch:
+    """Reads elements of a file in ascending order: neighbours by the block, lonely ones a little at a time."""
+
+    def __init__(self, document: JsonFile) -> None:
+        self._document = document
+        self._start = 0
+        self._block = b""
+
+    def bytes_at(self, offset: int, length: int) -> bytes:
+        """The bytes of one element."""
+        begin = offset - self._start
+        if begin >= 0 and begin + length <= len(self._block):
+            return self._block[begin : begin + length]
+        is_near = 0 <= begin <= len(self._block) + _BLOCK
+        wanted = max(length, _BLOCK if is_near else 0)
+        self._block = self._document.bytes_at(offset, min(wanted, max(length, self._document.size - offset)))
+        self._start = offset
+        return self._block[:length]
+
+
+def _is_surely_sound(record: Annotation) -> bool:
+    """A quick yes for what has no complaint in records.check; no means that the checks have to be asked."""
+    if record.__class__ is Box:
+        geometry = record.geometry
+        sound = (
+            0 < geometry.width < inf
+            and 0 < geometry.height < inf
+            and -inf < geometry.x < inf
+            and -inf < geometry.y < inf
+        )
+    elif record.__class__ is Polygon:
+        vertices = record.geometry.vertices
+        sound = len(vertices) > 2 and _has_area(vertices)
+    else:
+        return False
+    confidence = record.confidence
+    return (
+        sound
+        and (confidence is UNSET or 0 <= confidence <= 1)
+        and len(record.metadata) < 2
+        and (not record.metadata or record.metadata == {"iscrowd": 1})
+        and bool(record.label and record.annotation_id and record.reference_id)
+        and "\x00" not in record.reference_id
+    )
+
+
+def _has_area(vertices: list[Any]) -> bool:
+    """Whether all is finite, and three neighbours at the start span a triangle."""
+    total = 0.0
+    for vertex in vertices:
+        total += vertex.x + vertex.y
+    a, b, c = vertices[0], vertices[1], vertices[2]
+    return isfinite(total) and (b.x - a.x) * (c.y - a.y) != (c.x - a.x) * (b.y - a.y)
+
+
+def _part_key(key: bytes, part: int) -> bytes:
+    """The key of a further ring: `5-1`, or behind its first ring where the label has no id."""
+    return key + part.to_bytes(2) if is_unnumbered(key) else b"%b-%d" % (key, part)
+
+
+def _order(label: Label, category: Category, digest: bytes) -> bytes:
+    """Where a label without an id stands among its item's: by label, place and size, score, then by its bytes."""
+    numbers = [*_extent(label), 0.0 if label.score is None else label.score]
+    return category.label.encode(errors="replace") + b"\x00" + b"".join(map(_sortable, numbers)) + digest
+
+
+def _extent(label: Label) -> tuple[float, ...]:
+    if label.bbox is not None:
+        return label.bbox
+    flat: list[float] = []
+    if label.keypoints:
+        flat = [number for place, number in enumerate(label.keypoints) if place % 3 != 2]
+    elif isinstance(label.segmentation, list):
+        flat = [number for ring in label.segmentation for number in ring]
+    xs, ys = flat[::2], flat[1::2]
+    return (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)) if xs and ys else (0.0,) * 4
+
+
+def _sortable(number: float) -> bytes:
+    """Eight bytes that sort as numbers do, negative ones included."""
+    bits = int.from_bytes(struct.pack(">d", number))
+    return (~bits & 0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else bits | 1 << 63).to_bytes(8)
+
+
+def _fields(element: Any, category: Category, reference_id: str) -> dict[str, Any]:
+    """What templates over a label may name: its own fields first."""
+    own = element if isinstance(element, dict) else {}
+    return {"label": category.label, "category": category.label, "reference_id": reference_id, **own}
+
+
+def _no_id(name: str, element: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+    if element.get(name) is None:
+        yield f"no {name}", f"no {name}", None
+    else:
+        yield f"{name} is no id", f"{name} is {named(element[name])}, not a whole number or a text", None
+
+
+def _quoted(value: Id) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _storable(text: str) -> str:
+    """An id that UTF-8 and keys can hold: lone surrogates and NULs are replaced by their escapes."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def categories_of(document: JsonFile, section: Section, file: str, seed: int) -> dict[Id, Category]:
+    """The categories by id; `seed` goes into theirs and stands for the spec's options.
+
+    Raises SourceError where they are no list, or two different ones share an id.
+    """
+    found: dict[Id, Category] = {}
+    entries = document.value(section)
+    if not isinstance(entries, list):
+        raise SourceError(f'"categories" is {named(entries)}, not a list', where=file)
+    for entry in entries:
+        category_id = plain_id(entry.get("id")) if isinstance(entry, dict) else None
+        if category_id is None:
+            continue  # nothing can refer to it
+        category = _category(entry, seed)
+        other = found.setdefault(category_id, category)
+        if other.label != category.label:
+            raise SourceError(
+                f"categories {other.label!r} and {category.label!r} share the id {_quoted(category_id)}",
+                where=file,
+                fix="give each category an id of its own",
+            )
+    return found
+
+
+def _category(entry: dict[str, Any], seed: int) -> Category:
+    name = entry.get("name")
+    label = name if isinstance(name, str) else str(name) if isinstance(name, int | float) else ""
+    points, skeleton = _points(entry.get("keypoints")), _skeleton(entry.get("skeleton"))
+    return Category(label, seed_of(seed, label, points, skeleton), points, skeleton)
+
+
+def _points(names: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+
+def _skeleton(pairs: Any) -> tuple[tuple[int, int], ...]:
+    """Index pairs from 0: COCO counts from 1, and who writes a 0 counts from 0."""
+    if not isinstance(pairs, list):
+        return ()
+    whole = [
+        (pair[0], pair[1])
+        for pair in pairs
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, int) for end in pair)
+    ]
+    first = 0 if any(0 in pair for pair in whole) else 1
+    return tuple((one - first, other - first) for one, other in whole)
+
+
+def shared_names(categories: Mapping[Id, Category]) -> Iterator[str]:
+    """What to say of category names that several ids have."""
+    ids: dict[str, list[Id]] = {}
+    for category_id, category in categories.items():
+        ids.setdefault(category.label, []).append(category_id)
+    for label, sharers in ids.items():
+        if len(sharers) > 1:
+            listed = ", ".join(map(str, sharers[:-1]))
+            yield f"category ids {listed} and {sharers[-1]} have one name: {label}; their records get that label"

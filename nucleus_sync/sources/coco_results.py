@@ -1,0 +1,125 @@
+"""A COCO results file as predictions, joined to its ground truth by image and by category name."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
+
+from nucleus_sync.errors import SourceError
+from nucleus_sync.records.fingerprint import seed_of
+from nucleus_sync.records.problem import Problem, Report, Severity, Where
+from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.coco_file import CocoFile
+from nucleus_sync.sources.coco_label import Id
+from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules, categories_of
+from nucleus_sync.sources.coco_shape import Shaping
+from nucleus_sync.sources.json_slices import JsonFile, Section
+from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.template import Template, value_template
+from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.source import CocoResultsSource
+
+_VERSION = 1
+_MOST_HELD = 10_000
+
+
+class CocoResultsReader:
+    """Predictions from a list of scored detections. A reader serves one run."""
+
+    def __init__(self, spec: CocoResultsSource, surroundings: Surroundings) -> None:
+        self._spec = spec
+        self._surroundings = surroundings
+        self._document = JsonFile(resolve(surroundings.folder, spec.path), spec.path)
+        self._truth = CocoFile(spec.ground_truth, spec.images, Template(spec.reference_id), surroundings)
+
+    def state(self) -> FileState:
+        """The state of the results with that of their ground truth and its images."""
+        results = CocoFile(self._spec.path, None, Template(self._spec.reference_id), self._surroundings).state()
+        truth = self._truth.state()
+        return FileState(
+            results.digest + truth.digest,
+            max(results.newest_mtime_ns, truth.newest_mtime_ns),
+            results.files + truth.files,
+            results.bytes + truth.bytes,
+        )
+
+    def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
+        """Every result, in the order of the file."""
+        if kind is not Kind.PREDICTIONS:
+            return
+        labels = self._labels()
+        if labels.section.name:
+            said = 'is a COCO object whose "annotations" hold the results, not a list: read all the same'
+            where = Where(self._spec.path)
+            report(Problem(self._surroundings.name, where, "the file", said, said, Severity.FINDING))
+        unknown = _Unknown(labels, report)
+        yield from labels.scan(report, unknown.take)
+        unknown.release()
+
+    def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
+        """The picked results as predictions."""
+        if kind is Kind.PREDICTIONS:
+            yield from self._labels().read(picks, report)
+
+    def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002  (a results file has one kind)
+        """The result's place in its list."""
+        return Where(self._spec.path, f"{self._section().name}[{LOCATOR.unpack(locator)[2]}]")
+
+    def _labels(self) -> Labels:
+        spec = self._spec
+        section = self._section()
+        categories = self._truth.section("categories", "predictions get their labels from it")
+        rules = Rules(
+            Shaping(spec.geometry, spec.out_of_bounds, scored=True),
+            Template(spec.annotation_id) if spec.annotation_id else None,
+            value_template(spec.annotation_metadata) if spec.annotation_metadata else None,
+        )
+        options = (spec.geometry, spec.out_of_bounds, spec.annotation_id, spec.annotation_metadata)
+        seed = seed_of(_VERSION, "results", *options)
+        found = categories_of(self._truth.document, categories, spec.ground_truth, seed)
+        naming = Naming(self._surroundings.name, "result", spec.path, section.name)
+        return Labels(self._document, section, self._truth.table(), found, rules, naming)
+
+    def _section(self) -> Section:
+        """The list itself, or the annotations of a COCO object that was written instead of it."""
+        sections = self._document.sections()
+        found = sections.get("") or sections.get("annotations")
+        if found is None or found.kind != "array":
+            names = ", ".join(sections) or "nothing"
+            raise SourceError(
+                f"is an object with {names}, not a list of results",
+                where=self._spec.path,
+                fix='a results file is a list: [{"image_id": 1, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}]',
+            )
+        return found
+
+
+class _Unknown:
+    """Holds problems of unknown ids back until it shows whether all are off by one."""
+
+    def __init__(self, labels: Labels, report: Report) -> None:
+        self._report = report
+        self._known: dict[str, Container[Id]] = {"image_id": labels.images.places, "category_id": labels.categories}
+        self._held: list[tuple[Problem, dict[str, Id]]] = []
+
+    def take(self, problem: Problem, unknown: dict[str, Id]) -> None:
+        """A problem of the scan."""
+        self._held.append((problem, unknown))
+        if len(self._held) == _MOST_HELD:
+            self.release()
+
+    def release(self) -> None:
+        """Report what was held, with a hint where there is a pattern."""
+        hints = {name: self._hint(name, known) for name, known in self._known.items()}
+        for problem, unknown in self._held:
+            said = [hint for name in unknown if (hint := hints[name])]
+            self._report(replace(problem, fix="; ".join(said)) if said else problem)
+        self._held.clear()
+
+    def _hint(self, name: str, known: Container[Id]) -> str | None:
+        """What to say where every unknown id lies one beside a known one, always on the same side."""
+        unknown = {ids[name] for _, ids in self._held if name in ids}
+        for step, words in ((1, "one too small: do the results count from 0?"), (-1, "one too large")):
+            if unknown and all(isinstance(each, int) and each + step in known for each in unknown):
+                return f"every unknown {name} is off by one, {words}; if so, the known ones mean other things, too"
+        return None
