@@ -118,7 +118,7 @@ class Exchange:
             return await self._transport.put_file(url, path, size)
 
         once = Policy(attempts=1, outage_attempts=1, patience=self._policy.patience)
-        errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, once)
+        errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, once, is_storage=True)
         return await self._until_settled(send, errand, self._storage_throttle)
 
     async def wait_before(self, errand: tuple[str, str], reason: str, *, attempt: int, wait: float) -> None:
@@ -137,7 +137,7 @@ class Exchange:
             attempt += 1
             async with throttle.turn():
                 started = self._around.clock()
-                if attempt > 1 and throttle.is_open and started - begun > errand.policy.patience:
+                if throttle.is_open and started - begun > errand.policy.patience:
                     raise self._error(errand, Failure("Nucleus is away", sent=False), Verdict.UNREACHABLE)
                 came = await send()
                 settled = self._settled(came)
@@ -173,6 +173,10 @@ class Exchange:
         reason = scrub(failure.reason, self._credentials)
         answered = f" ({failure.status})" if failure.status is not None else ""
         match verdict:
+            case Verdict.REFUSED if errand.is_storage:
+                # A signed URL that is too old says 403: that is no word about the key.
+                what = f"storage answered{answered}: {reason}"
+                return ApiError(what, where=where, status=failure.status, answer=reason)
             case Verdict.REFUSED:
                 return refusal(where, failure.status or 0, reason)
             case Verdict.UNKNOWN:
@@ -199,3 +203,4 @@ class _Errand:
     path: str
     safety: Safety
     policy: Policy
+    is_storage: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -206,8 +207,11 @@ def _has_bad_certificate(error: BaseException) -> bool:
 
 def _system_reason(error: BaseException) -> str | None:
     """What the operating system says, such as "Connection refused": httpx only says that all attempts failed."""
-    reasons = (cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror)
-    return next(reasons, None)
+    numbered = (cause for cause in _causes(error) if isinstance(cause, OSError) and cause.errno is not None)
+    found = next(numbered, None)
+    if found is None or found.errno is None:
+        return None
+    return os.strerror(found.errno) if found.errno > 0 else found.strerror
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
