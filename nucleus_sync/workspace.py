@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from nucleus_sync.events import Event, Finished
+from nucleus_sync.errors import CredentialsError, LedgerError, Locked
+from nucleus_sync.events import Event, Finished, Note
+from nucleus_sync.ledger.facts import FileFacts
+from nucleus_sync.ledger.ledger import Ledger
+from nucleus_sync.ledger.lock import Lock
 from nucleus_sync.plan.plan import Plan
+from nucleus_sync.spec.environment import Credentials, credentials, override, read_environment
+from nucleus_sync.spec.load import LoadedSpec, load
+from nucleus_sync.survey.survey import Survey, Surveyed
+
+if TYPE_CHECKING:
+    from nucleus_sync.api.client import Api
 
 Emit = Callable[[Event], None]
+EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +44,36 @@ class Choices:
 class Prepared:
     """A plan together with the changes behind it, which lie in the workspace's scratch folder."""
 
-    plan: Plan
+    surveyed: Surveyed
+
+    @property
+    def plan(self) -> Plan:
+        """What would be done."""
+        return self.surveyed.plan
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Every change: address, key, action, reason, source file and position; what `plan --records` writes."""
-        raise NotImplementedError
+        for changes in self.surveyed.changes.values():
+            yield from changes.lines()
+
+
+def _silence(_: Event) -> None:
+    pass
 
 
 class Workspace:
     """Use as a context manager; `endpoint` is `embedded` for the emulator inside this process."""
 
     def __init__(self, spec_path: Path, *, environ: Mapping[str, str], embedded: bool = False) -> None:
-        raise NotImplementedError
+        loaded = load(spec_path, environ)
+        self._environment = read_environment(loaded.folder)
+        settings = override(loaded.spec.settings, self._environment)
+        self.loaded: LoadedSpec = replace(loaded, spec=loaded.spec.model_copy(update={"settings": settings}))
+        self.endpoint = EMBEDDED if embedded else self._environment.endpoint
+        self.ledger_path = loaded.resolve(settings.ledger)
+        self._stack = ExitStack()
+        self._scratch: Path | None = None
+        self._facts: FileFacts | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -47,12 +81,143 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        self._stack.close()
 
-    def prepare(self, choices: Choices, *, with_ledger: bool = True, emit: Emit | None = None) -> Prepared:
+    @property
+    def scratch(self) -> Path:
+        """A folder for temporary files; on the ledger's disk where that can be written, for it may have to be large."""
+        if self._scratch is None:
+            home = self.ledger_path.parent
+            roomy = home.is_dir() and os.access(home, os.W_OK)
+            if roomy:
+                _sweep(home)
+            prefix = f"scratch-{os.getpid()}-"
+            self._scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=home if roomy else None))
+            self._stack.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
+
+    @property
+    def facts(self) -> FileFacts:
+        """What is remembered of media files; in memory where the ledger's folder is not there yet."""
+        if self._facts is None:
+            home = self.ledger_path.parent
+            self._facts = self._stack.enter_context(FileFacts(home / "cache.db" if home.is_dir() else None))
+        return self._facts
+
+    def open_ledger(self, *, create: bool) -> Ledger:
+        """The ledger to write, or, with create=False, to read; then one that isn't there is an empty one."""
+        readonly = not create
+        return self._stack.enter_context(Ledger.open(self.ledger_path, endpoint=self.endpoint, readonly=readonly))
+
+    def credentials(self) -> Credentials:
+        """Key and endpoint. Raises CredentialsError when there is no key."""
+        if self.endpoint == EMBEDDED:
+            return Credentials(EMBEDDED)
+        return credentials(self._environment)
+
+    def prepare(self, choices: Choices, *, with_ledger: bool = True, emit: Emit = _silence) -> Prepared:
         """Settle nothing, read the sources, compare with the ledger; without the ledger everything is new."""
-        raise NotImplementedError
+        ledger = self.open_ledger(create=False) if with_ledger else None
+        surveyed = self.survey(choices, ledger, emit)
+        if ledger is not None and self.ledger_path.exists():
+            self._remember_if_free(surveyed)
+        return Prepared(surveyed)
+
+    def survey(self, choices: Choices, ledger: Ledger | None, emit: Emit) -> Surveyed:
+        """One look at everything that is declared."""
+        return Survey(
+            loaded=self.loaded,
+            ledger=ledger,
+            facts=self.facts,
+            scratch=self.scratch,
+            clock_ns=time.time_ns,
+            endpoint=self.endpoint,
+            targets=choices.targets,
+            trust_cache=choices.trust_cache,
+            retry_rejected=choices.retry_rejected,
+            say=lambda address, text: emit(Note(address, text)),
+        ).run()
+
+    def _remember_if_free(self, surveyed: Surveyed) -> None:
+        """A plan may note what it read, unless an apply is going on or nothing can be written."""
+        from nucleus_sync.survey.remember import remember
+
+        try:
+            ledger = self.open_ledger(create=True)
+            with Lock(ledger):
+                remember(self.loaded.spec, ledger, surveyed)
+        except (Locked, LedgerError):
+            return
 
     def apply(self, choices: Choices, approve: Callable[[Plan], bool], emit: Emit) -> Finished:
-        """Lock, settle, plan, ask `approve`, guard, perform. Raises what stops it as a whole."""
-        raise NotImplementedError
+        """Lock, settle, plan, guard, ask `approve`, perform. Raises what stops it as a whole."""
+        from nucleus_sync.apply.session import Session
+
+        found = self.credentials()
+        ledger = self.open_ledger(create=True)
+        for warning in ledger.warnings:
+            emit(Note("", warning))
+        ledger.assure_room()
+        lock = Lock(ledger)
+        story = lock.acquire()
+        self._stack.callback(lock.release)
+        if story:
+            emit(Note("", story))
+        session = Session(
+            loaded=self.loaded,
+            ledger=ledger,
+            lock=lock,
+            scratch=self.scratch,
+            survey=lambda: self.survey(choices, ledger, emit),
+            approve=approve,
+            emit=emit,
+            allow_deletes=choices.allow_deletes,
+            make_api=lambda: self.make_api(found, emit),
+        )
+        return session.run()
+
+    def make_api(self, found: Credentials, emit: Emit = _silence) -> Api:
+        """A client; for the embedded endpoint together with its emulator."""
+        from nucleus_sync.api.client import Api, ApiKey, LimitedKey, RetryNote
+
+        def on_retry(note: RetryNote) -> None:
+            emit(Note("", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}"))
+
+        if found.embedded:
+            return Api(self._start_emulator(), ApiKey("embedded"), on_retry=on_retry)
+        key = found.api_key or found.limited_access_key
+        if key is None:
+            raise CredentialsError("there is no API key")
+        named = ApiKey(key.get_secret_value()) if found.api_key else LimitedKey(key.get_secret_value())
+        storage = os.environ.get("S3_ENDPOINT")
+        return Api(found.endpoint, named, verify=found.verify, storage_endpoint=storage, on_retry=on_retry)
+
+    def _start_emulator(self) -> str:
+        try:
+            from nucleus_sync.emulator.server import Emulator
+        except ImportError as error:
+            raise CredentialsError(
+                f"the embedded emulator needs more packages ({error.name} is missing)",
+                fix="pip install 'nucleus-sync[emulator]'",
+            ) from None
+        emulator = Emulator(self.ledger_path.parent / "emulator")
+        self._stack.enter_context(emulator)
+        return emulator.endpoint
+
+
+def _sweep(home: Path) -> None:
+    """Remove the scratch folders of processes that died."""
+    for folder in home.glob("scratch-*-*"):
+        pid = folder.name.split("-")[1]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

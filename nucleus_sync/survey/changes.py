@@ -65,8 +65,13 @@ class ChangeSet:
     _content: int = 0
 
     def __post_init__(self, scratch: Path) -> None:
+        self._scratch = scratch
         self.sent, self.gone, self.cleared, self.touched = (Spool(scratch) for _ in range(4))
         self.source = SourceCount(self.address)
+
+    def without_rows(self) -> ChangeSet:
+        """The same stream with nothing to do, to put single changes into."""
+        return ChangeSet(self.address, self.kind, self.stream, self._scratch, known=self.known)
 
     def send(self, change: Change, reason: str) -> None:
         """Add one record that must be sent."""

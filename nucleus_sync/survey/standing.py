@@ -35,7 +35,7 @@ def from_standing(ledger: Ledger, declared: DeclaredStream, state: bytes, scratc
     changes = ChangeSet(declared.address, declared.kind, None, scratch, known=ledger.count(declared.address))
     counts = standing.counts
     changes.counts = Counter({name: counts.get(name, 0) for name in ("unchanged", "orphaned", "resting")})
-    problems = list(ledger.problems(declared.address)) if counts.get("causes") else []
+    problems = [problem for _, problem in ledger.problems(declared.address)] if counts.get("causes") else []
     changes.source = _source(declared.address, counts, problems)
     changes.listed = problems
     return changes

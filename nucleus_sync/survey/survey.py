@@ -43,6 +43,10 @@ class Surveyed:
     changes: Mapping[str, ChangeSet]
 
 
+def _silence(_address: str, _text: str) -> None:
+    pass
+
+
 @dataclass
 class Survey:
     """One look. Without a ledger everything is new."""
@@ -56,7 +60,7 @@ class Survey:
     targets: tuple[str, ...] = ()
     trust_cache: bool = True
     retry_rejected: bool = False
-    say: Callable[[str, str], None] = lambda address, text: None
+    say: Callable[[str, str], None] = _silence
     _readers: dict[str, Reader] = field(default_factory=dict)
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
     _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
@@ -239,7 +243,7 @@ class Survey:
     def _evaluation_steps(self, moving: set[str]) -> Iterator[Placed]:
         applied: dict[str, Mapping[str, Any]] = {}
         if self.ledger:
-            applied = {resource.address: resource.details for resource in self.ledger.resources("evaluation.")}
+            applied = {resource.address: resource.details for resource in self.ledger.resources("evaluation")}
         for name, evaluation in self.loaded.spec.evaluations.items():
             placed = place_evaluation(
                 name,

@@ -1,0 +1,152 @@
+"""Turns the outcome of a job into what the ledger may claim: confirmed, rejected, in doubt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from nucleus_sync.api.poller import JobOutcome
+from nucleus_sync.api.states import Ending, JobError
+from nucleus_sync.apply.readback import missing_of
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
+from nucleus_sync.events import JobFinished, RecordRejected
+from nucleus_sync.ledger.journal import BatchState
+from nucleus_sync.ledger.rejections import Rejection
+from nucleus_sync.plan.steps import Step
+from nucleus_sync.records.key import annotation_id, as_words, reference_id
+from nucleus_sync.records.problem import Where
+from nucleus_sync.survey.changes import CREATE, RESEND, Change
+
+_DID = {CREATE: "create", RESEND: "resent"}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch that was prepared in the ledger; `changes` by key."""
+
+    number: int
+    request_id: str
+    job_type: str
+    dataset_id: str
+    changes: Mapping[bytes, Change]
+    where: Callable[[bytes], Where]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a job did with a batch's records: those named are out, those in doubt may be in, the rest is in."""
+
+    state: BatchState
+    rejections: tuple[Rejection, ...] = ()
+    doubtful: frozenset[bytes] = frozenset()
+    problem: str = ""
+
+
+async def conclude(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, job_id: str) -> None:
+    """Wait for the job, decide, and write it down in one transaction."""
+    begun = runtime.clock()
+    outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+    verdict = await judge(runtime, sent, outcome)
+    if verdict.state is BatchState.UNKNOWN:
+        runtime.ledger.unknown(sent.number)
+        raise StepFailed(verdict.problem, where=step.address, fix="run apply again: it looks after the job first")
+    runtime.ledger.finish(sent.number, verdict.state, rejections=verdict.rejections, doubtful=verdict.doubtful)
+    done = _count(tally, sent, verdict)
+    for rejection in verdict.rejections:
+        where = Where(rejection.file, rejection.position)
+        runtime.emit(RecordRejected(step.address, as_words(rejection.key), rejection.reason, where))
+    status = outcome.status.raw_state if outcome.status else str(outcome.ending)
+    runtime.emit(
+        JobFinished(step.address, step.id, job_id, status, done, len(verdict.rejections), runtime.clock() - begun)
+    )
+    if verdict.problem:
+        tally.errors.append(verdict.problem)
+
+
+def _count(tally: StepTally, sent: Sent, verdict: Verdict) -> int:
+    """Adds what is confirmed to the tally; how many records that is."""
+    out = {rejection.key for rejection in verdict.rejections} | verdict.doubtful
+    good: Counter[str] = Counter()
+    if verdict.state is not BatchState.FAILED:
+        good.update(_DID.get(change.does, "update") for key, change in sent.changes.items() if key not in out)
+    tally.counts.update(good)
+    tally.counts["rejected"] += len(verdict.rejections)
+    return good.total()
+
+
+async def judge(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdict:
+    """What an outcome means for the records of a batch."""
+    match outcome.ending:
+        case Ending.DONE | Ending.PARTIAL:
+            return await _mostly_in(runtime, sent, outcome)
+        case Ending.STUCK | Ending.LOST:
+            return Verdict(BatchState.UNKNOWN, problem=f"job {outcome.job_id} is {outcome.ending}")
+        case Ending.FAILED | Ending.SERVER_FAULT | Ending.BAD_INPUT:
+            return _failed(sent, outcome)
+        case Ending.CANCELLED | Ending.HANGING | Ending.RETRIED:
+            return _failed(sent, outcome)
+        case _:
+            assert_never(outcome.ending)
+
+
+async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdict:
+    """Named records are rejected. Where the names don't account for all that failed, Nucleus is read back."""
+    rejections, unmatched = matched(sent, outcome.errors)
+    told = {rejection.key for rejection in rejections}
+    failed = (outcome.counts.errored if outcome.counts else None) or 0
+    accounted = outcome.errors_complete and not unmatched and failed <= len(told)
+    if outcome.ending is Ending.PARTIAL and not told:
+        accounted = False
+    doubtful: frozenset[bytes] = frozenset()
+    if not accounted:
+        rest = [change for key, change in sent.changes.items() if key not in told]
+        missing, doubtful = await missing_of(runtime, sent.dataset_id, rest)
+        reason = unmatched[0].text if unmatched else outcome.text or "Nucleus doesn't hold it after its job"
+        rejections += [_rejection(sent, change, reason, lacks_item=False) for change in missing]
+    state = BatchState.PARTIAL if rejections or doubtful else BatchState.DONE
+    problem = f"{len(doubtful):,} records could not be verified; the next apply sends them again" if doubtful else ""
+    return Verdict(state, tuple(rejections), doubtful, problem)
+
+
+def _failed(sent: Sent, outcome: JobOutcome) -> Verdict:
+    """The job as a whole failed: what it took all the same is in doubt, and is sent again."""
+    rejections, unmatched = matched(sent, outcome.errors)
+    texts = [error.text for error in (unmatched or outcome.errors)][:3]
+    said = "; ".join(dict.fromkeys([outcome.text, *texts]) if outcome.text else texts) or "no reason was given"
+    told = frozenset(rejection.key for rejection in rejections)
+    return Verdict(
+        BatchState.FAILED,
+        tuple(rejections),
+        frozenset(sent.changes) - told,
+        f"job {outcome.job_id} ended as {outcome.status.raw_state if outcome.status else outcome.ending}: {said}",
+    )
+
+
+def matched(sent: Sent, errors: Iterable[JobError]) -> tuple[list[Rejection], list[JobError]]:
+    """Errors joined with the records that they speak of, by their ids; and those that name no record of ours."""
+    by_ids: dict[tuple[str, str | None], list[Change]] = {}
+    by_item: dict[str, list[Change]] = {}
+    for key, change in sent.changes.items():
+        reference = reference_id(key)
+        by_ids.setdefault((reference, annotation_id(key)), []).append(change)
+        by_item.setdefault(reference, []).append(change)
+    rejections: dict[bytes, Rejection] = {}
+    unmatched = []
+    for error in errors:
+        reference = error.reference_id or ""
+        found = by_ids.get((reference, error.annotation_id), [])
+        if not found and error.annotation_id is None:
+            of_item = by_item.get(reference, [])
+            found = of_item if error.lacks_item or len(of_item) == 1 else []
+        for change in found:
+            rejections[change.key] = _rejection(sent, change, error.text, lacks_item=error.lacks_item)
+        if not found:
+            unmatched.append(error)
+    return list(rejections.values()), unmatched
+
+
+def _rejection(sent: Sent, change: Change, reason: str, *, lacks_item: bool) -> Rejection:
+    where = sent.where(change.place)
+    return Rejection(change.key, change.stamp, reason, where.file, where.position, lacks_item)

@@ -1,0 +1,131 @@
+"""Takes records away, in the ways that Nucleus offers: items one by one, annotations by item, predictions by run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from nucleus_sync.api.states import Ending
+from nucleus_sync.apply.lost import strange_jobs
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
+from nucleus_sync.errors import ApiError, NotFound, OutcomeUnknown
+from nucleus_sync.ledger.batches import NewBatch
+from nucleus_sync.ledger.journal import BatchState
+from nucleus_sync.plan.steps import Step
+from nucleus_sync.records.fingerprint import STAMP_SIZE
+from nucleus_sync.records.key import reference_id
+from nucleus_sync.survey.declared import annotations_address
+
+_NO_STAMP = bytes(STAMP_SIZE)
+_ITEMS_AT_ONCE = 200
+_CLEARED_AT_ONCE = 5_000
+_CALLS = 16
+
+
+async def delete_items(runtime: Runtime, step: Step, tally: StepTally) -> None:
+    """One call an item; its annotations and predictions go with it, at Nucleus as in the ledger."""
+    dataset = step.address.split(".")[1]
+    dataset_id = runtime.nucleus_id(f"dataset.{dataset}")
+    streams = [annotations_address(dataset)]
+    streams += [s.address for s in runtime.ledger.streams() if s.address.endswith(f".predictions.{dataset}")]
+    for keys in _portions((row[0] for row in runtime.changes[step.address].gone), _ITEMS_AT_ONCE):
+        batch = _prepare(runtime, step, keys, "delete", "", {"dataset_id": dataset_id, "streams": streams})
+        failed = await _delete_each(runtime, dataset_id, keys, tally)
+        tally.counts["delete"] += len(keys) - len(failed)
+        state = BatchState.PARTIAL if failed else BatchState.DONE
+        runtime.ledger.finish(batch, state, doubtful=failed)
+
+
+async def _delete_each(runtime: Runtime, dataset_id: str, keys: list[bytes], tally: StepTally) -> set[bytes]:
+    slots = asyncio.Semaphore(_CALLS)
+    failed: set[bytes] = set()
+
+    async def one(key: bytes) -> None:
+        async with slots:
+            try:
+                await runtime.api.items.delete(dataset_id, reference_id(key))
+            except NotFound:
+                return
+            except ApiError as error:
+                failed.add(key)
+                tally.errors.append(str(error))
+
+    async with asyncio.TaskGroup() as group:
+        for key in keys:
+            group.create_task(one(key))
+    return failed
+
+
+async def clear_annotations(runtime: Runtime, step: Step, tally: StepTally) -> None:
+    """All annotations of an item go; those that stay are sent again by the step that waits for this one."""
+    changes = runtime.changes[step.address]
+    dataset_id = runtime.nucleus_id(step.address.rpartition(".")[0])
+    for items in _portions((row[0] for row in changes.cleared), _CLEARED_AT_ONCE):
+        batch = _prepare(runtime, step, items, "clear", "annotationDeletion", {"dataset_id": dataset_id})
+        references = [item.decode() for item in items]
+        try:
+            job_id = (await runtime.api.annotations.delete(dataset_id, references)).job_id
+        except OutcomeUnknown:
+            await _outwait_strangers(runtime, dataset_id)
+            runtime.ledger.unknown(batch)
+            runtime.ledger.finish(batch, BatchState.SETTLED)
+            raise
+        except ApiError:
+            runtime.ledger.finish(batch, BatchState.FAILED, doubtful=())
+            raise
+        runtime.ledger.submitted(batch, job_id)
+        outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+        if outcome.ending is not Ending.DONE:
+            runtime.ledger.finish(batch, BatchState.FAILED)
+            raise StepFailed(f"clearing the annotations of {len(items)} items: {outcome.ending}: {outcome.text}")
+        runtime.ledger.finish(batch, BatchState.DONE)
+    tally.counts["delete"] += len(changes.gone)
+
+
+async def _outwait_strangers(runtime: Runtime, dataset_id: str) -> None:
+    """A deletion whose answer was lost may still run; nothing may be sent after it before it has ended."""
+    for job_id in await strange_jobs(runtime, dataset_id, "annotationDeletion", runtime.wall()):
+        await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+
+
+async def delete_predictions(runtime: Runtime, step: Step, tally: StepTally) -> None:
+    """The runs of this model on this dataset go as a whole; what stays is sent again into a new one.
+
+    Everything is put in doubt first: whatever happens from here on, the next plan sends what should be there.
+    """
+    _, model, _, dataset = step.address.split(".")
+    model_id, dataset_id = runtime.nucleus_id(f"model.{model}"), runtime.nucleus_id(f"dataset.{dataset}")
+    of_model = set(await runtime.api.models.runs(model_id))
+    runs = [run for run in await runtime.api.datasets.model_runs(dataset_id) if run in of_model]
+    keys = [key for key, _ in runtime.ledger.known(step.address)]
+    runtime.ledger.doubt(step.address, keys)
+    for run in runs:
+        await runtime.api.models.delete_run(run)
+    runtime.ledger.forget(step.address, keys)
+    tally.counts["delete"] += len(runtime.changes[step.address].gone)
+
+
+def _prepare(
+    runtime: Runtime, step: Step, keys: list[bytes], operation: str, job_type: str, details: dict[str, object]
+) -> int:
+    return runtime.ledger.prepare(
+        NewBatch(
+            address=step.address,
+            operation=operation,
+            request_id=runtime.new_id(),
+            job_type=job_type,
+            rows=[(key, _NO_STAMP, b"") for key in keys],
+            details=details,
+        )
+    )
+
+
+def _portions(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+    portion: list[bytes] = []
+    for key in keys:
+        portion.append(key)
+        if len(portion) == size:
+            yield portion
+            portion = []
+    if portion:
+        yield portion

@@ -1,0 +1,189 @@
+"""Sends the changed records of one stream as asynchronous jobs and confirms them one job at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
+from nucleus_sync.apply.conclude import Sent, conclude
+from nucleus_sync.apply.lost import send_or_find
+from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally
+from nucleus_sync.errors import ApiError, OutcomeUnknown
+from nucleus_sync.events import JobSubmitted
+from nucleus_sync.ledger.batches import NewBatch
+from nucleus_sync.ledger.journal import BatchState
+from nucleus_sync.plan.steps import Step
+from nucleus_sync.records.record import Kind
+from nucleus_sync.survey.changes import ChangeSet
+from nucleus_sync.survey.declared import DeclaredStream, declared_streams
+
+JOB_TYPES = {
+    Kind.ITEMS: "uploadDatasetItems",
+    Kind.ANNOTATIONS: "uploadAnnotations",
+    Kind.PREDICTIONS: "uploadPredictions",
+}
+"""As Nucleus lists them (nucleus-api §7.4)."""
+_PHOTO_UPLOADS = 16
+_PHOTO_JOBS = 256
+"""Requests of ten images in flight, and their jobs that may be open: each is a small thing for both sides."""
+
+
+async def ingest(runtime: Runtime, step: Step, tally: StepTally) -> None:
+    """Cut, send, wait and confirm until nothing is left; several batches are in flight at once."""
+    changes = runtime.changes[step.address]
+    settings = runtime.spec.settings
+    cutter = Cutter(
+        changes, runtime.scratch, settings.batch.max_bytes, settings.batch.max_records, runtime.confirmed_early
+    )
+    sender = _Sender(runtime, step, tally, _target(runtime, step.address), settings.concurrency)
+    remember_types(runtime, changes)
+    await sender.send_all(cutter.batches())
+
+
+def remember_types(runtime: Runtime, changes: ChangeSet) -> None:
+    """Types of metadata keys are remembered before they are sent: Nucleus may have seen them even if we crash."""
+    if changes.metadata_types:
+        runtime.ledger.add_metadata_types(changes.address, changes.metadata_types)
+
+
+async def probe(runtime: Runtime, step: Step, tally: StepTally) -> None:
+    """One item of every source whose images Nucleus has to read: wrong permissions show in seconds."""
+    changes = runtime.changes[step.address]
+    remember_types(runtime, changes)
+    for source in step.wanted["sources"]:
+        change = changes.remote[source]
+        single = _only(changes, change.key)
+        sender = _Sender(runtime, step, tally, _target(runtime, step.address), 1, operation="probe")
+        await sender.send_all(Cutter(single, runtime.scratch, 1 << 29, 1).batches())
+        if tally.errors or tally.counts["rejected"]:
+            raise StepFailed(
+                f"Nucleus can't take the first image of source {source}; nothing else of it was sent",
+                where=step.address,
+                fix="check that Nucleus may read the bucket or URL: nucleus-sync errors shows what it said",
+            )
+        runtime.confirmed_early.add(change.key)
+
+
+def _only(changes: ChangeSet, key: bytes) -> ChangeSet:
+    single = changes.without_rows()
+    for row in changes.sent:
+        if row[1] == key:
+            single.sent.add(row)
+            break
+    return single
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the records of a stream go."""
+
+    declared: DeclaredStream
+    dataset_id: str
+    model_id: str | None
+
+
+def _target(runtime: Runtime, address: str) -> Target:
+    declared = next(stream for stream in declared_streams(runtime.spec) if stream.address == address)
+    model_id = runtime.nucleus_id(f"model.{declared.model}") if declared.model else None
+    return Target(declared, runtime.nucleus_id(f"dataset.{declared.dataset}"), model_id)
+
+
+@dataclass
+class _Sender:
+    runtime: Runtime
+    step: Step
+    tally: StepTally
+    target: Target
+    concurrency: int
+    operation: str = "ingest"
+    _bulk: asyncio.Semaphore = field(init=False)
+    _uploads: asyncio.Semaphore = field(init=False)
+    _photos: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bulk = asyncio.Semaphore(self.concurrency)
+        self._uploads = asyncio.Semaphore(max(self.concurrency, _PHOTO_UPLOADS))
+        self._photos = asyncio.Semaphore(_PHOTO_JOBS)
+
+    async def send_all(self, batches: Iterator[Batch]) -> None:
+        """The next batch is only cut once there is room for it."""
+        async with asyncio.TaskGroup() as group:
+            async for batch in self._when_there_is_room(batches):
+                group.create_task(self._send(batch))
+
+    async def _when_there_is_room(self, batches: Iterator[Batch]):  # type: ignore[no-untyped-def]
+        while True:
+            async with self._bulk:
+                batch = await asyncio.to_thread(next, batches, None)
+            if batch is None:
+                return
+            room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
+            await room.acquire()
+            yield batch
+
+    async def _send(self, batch: Batch) -> None:
+        room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
+        try:
+            await self._deliver(batch)
+        except ApiError as error:
+            self.tally.errors.append(str(error))
+        finally:
+            batch.discard()
+            room.release()
+
+    async def _deliver(self, batch: Batch) -> None:
+        sent = self._prepare(batch)
+        try:
+            job_id = await send_or_find(self.runtime, sent, lambda: self._upload(batch, sent.request_id))
+        except OutcomeUnknown:
+            self.runtime.ledger.unknown(sent.number)
+            raise
+        except ApiError:
+            self.runtime.ledger.finish(sent.number, BatchState.FAILED, doubtful=())
+            raise
+        self.runtime.ledger.submitted(sent.number, job_id)
+        self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(batch.changes), batch.size))
+        await conclude(self.runtime, self.step, self.tally, sent, job_id)
+
+    def _prepare(self, batch: Batch) -> Sent:
+        """The intent, durable before a byte leaves."""
+        request_id = self.runtime.new_id()
+        stream = self.runtime.changes[self.step.address].stream
+        assert stream is not None  # noqa: S101  (its changes come from it)
+        rows = sorted((change.key, change.stamp, change.place) for change in batch.changes)
+        new = NewBatch(
+            address=self.step.address,
+            operation=self.operation,
+            request_id=request_id,
+            job_type=JOB_TYPES[self.target.declared.kind],
+            rows=rows,
+            sources=sorted({stream.source_of(change.place) for change in batch.changes}),
+            details={"dataset_id": self.target.dataset_id},
+        )
+        number = self.runtime.ledger.prepare(new)
+        changes = {change.key: change for change in batch.changes}
+        return Sent(number, request_id, new.job_type, self.target.dataset_id, changes, stream.where)
+
+    async def _upload(self, batch: Batch, request_id: str) -> str:
+        uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id
+        match batch:
+            case PhotoBatch():
+                async with self._uploads:
+                    return (await uploads.images(dataset_id, batch.items, True)).job_id
+            case LineBatch():
+                await uploads.ndjson(dataset_id, batch.path, batch.size, request_id)
+                return await self._trigger(request_id)
+
+    async def _trigger(self, request_id: str) -> str:
+        uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id
+        match self.target.declared.kind:
+            case Kind.ITEMS:
+                job = await uploads.trigger_items(dataset_id, request_id, True)
+            case Kind.ANNOTATIONS:
+                job = await uploads.trigger_annotations(dataset_id, request_id, True)
+            case Kind.PREDICTIONS:
+                assert self.target.model_id is not None  # noqa: S101  (predictions belong to a model)
+                job = await uploads.trigger_predictions(dataset_id, self.target.model_id, request_id, True)
+        return job.job_id

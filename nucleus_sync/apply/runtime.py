@@ -1,0 +1,72 @@
+"""What the steps of one apply share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from nucleus_sync.errors import NucleusSyncError
+from nucleus_sync.events import Event
+from nucleus_sync.survey.changes import ChangeSet
+
+if TYPE_CHECKING:
+    from nucleus_sync.api.client import Api
+    from nucleus_sync.ledger.ledger import Ledger
+    from nucleus_sync.spec.model import Spec
+
+JOB_DEADLINE = 6 * 3600.0
+"""Seconds after which a job that doesn't end is left to the next run."""
+
+
+class StepFailed(NucleusSyncError):
+    """A step can't go on; what depends on it is skipped, the rest goes on."""
+
+
+@dataclass
+class Runtime:
+    """Handles for performing steps; `done` counts what was really done."""
+
+    spec: Spec
+    api: Api
+    ledger: Ledger
+    changes: Mapping[str, ChangeSet]
+    scratch: Path
+    emit: Callable[[Event], None]
+    new_id: Callable[[], str] = lambda: uuid4().hex
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    done: Counter[str] = field(default_factory=Counter)
+    confirmed_early: set[bytes] = field(default_factory=set)
+    """Keys of probes: these few records are in already when their stream is ingested."""
+
+    def nucleus_id(self, address: str) -> str:
+        """What Nucleus calls a resource that an earlier step, or an earlier run, has made."""
+        resource = self.ledger.resource(address)
+        if resource is None or resource.nucleus_id is None:
+            raise StepFailed(
+                f"{address} is not there", where=address, fix="run nucleus-sync plan to see what is missing"
+            )
+        return resource.nucleus_id
+
+
+@dataclass
+class StepTally:
+    """What one step has done so far."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> str:
+        """`done`, `partial` or `failed`."""
+        if self.errors:
+            confirmed = self.counts["create"] + self.counts["update"] + self.counts["resent"] + self.counts["delete"]
+            return "partial" if confirmed else "failed"
+        return "partial" if self.counts["rejected"] else "done"

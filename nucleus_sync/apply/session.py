@@ -1,0 +1,156 @@
+"""One apply from settling to the last line: settle, survey, guard, ask, perform, judge."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nucleus_sync.apply.evaluate import judge_gates
+from nucleus_sync.apply.perform import perform
+from nucleus_sync.apply.run import Outcome, run
+from nucleus_sync.apply.runtime import Runtime
+from nucleus_sync.apply.settle import settle
+from nucleus_sync.errors import CredentialsError, Exit, Interrupted
+from nucleus_sync.events import Event, Finished
+from nucleus_sync.ledger.batches import Batch
+from nucleus_sync.ledger.lock import BEAT, Lock
+from nucleus_sync.plan.guard import guard_deletes
+from nucleus_sync.plan.plan import Plan
+from nucleus_sync.records.problem import Where
+from nucleus_sync.survey.remember import remember, remember_applied
+from nucleus_sync.survey.survey import Surveyed
+
+if TYPE_CHECKING:
+    from nucleus_sync.api.client import Api
+    from nucleus_sync.ledger.ledger import Ledger
+    from nucleus_sync.spec.load import LoadedSpec
+
+
+@dataclass
+class Session:
+    """Everything that one apply needs; `run` it once, under the lock."""
+
+    loaded: LoadedSpec
+    ledger: Ledger
+    lock: Lock
+    scratch: Path
+    survey: Callable[[], Surveyed]
+    approve: Callable[[Plan], bool]
+    emit: Callable[[Event], None]
+    allow_deletes: bool
+    make_api: Callable[[], Api]
+
+    def run(self) -> Finished:
+        """Raises Interrupted when stopped from outside; everything in flight is in the ledger by then."""
+        try:
+            return asyncio.run(self._run())
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise Interrupted(
+                "stopped; what was in flight is noted in the ledger", fix="the next apply goes on from there"
+            ) from None
+
+    async def _run(self) -> Finished:
+        begun = time.monotonic()
+        with _terminable():
+            beating = asyncio.create_task(self._beat())
+            try:
+                async with self.make_api() as api:
+                    return await self._apply(api, begun)
+            finally:
+                beating.cancel()
+                with suppress(asyncio.CancelledError):
+                    await beating
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self.lock.beat()
+
+    async def _apply(self, api: Api, begun: float) -> Finished:
+        runtime = Runtime(self.loaded.spec, api, self.ledger, {}, self.scratch, self.emit)
+        await settle(runtime, _place)
+        surveyed = await asyncio.to_thread(self.survey)
+        plan = surveyed.plan
+        runtime.changes = surveyed.changes
+        remember(self.loaded.spec, self.ledger, surveyed)
+        if plan.invalid_streams:
+            self.approve(plan)
+            return self._finished(plan, runtime, Outcome(), begun, Exit.INVALID)
+        if not self.allow_deletes:
+            self._guard(plan)
+        if not self.approve(plan):
+            return self._finished(plan, runtime, Outcome(), begun, Exit.ERROR)
+        number = self.ledger.begin_run("apply", plan.digest())
+        outcome = await run(plan, runtime, perform)
+        remember_applied(self.loaded.spec, self.ledger, surveyed)
+        finished = self._finished(plan, runtime, outcome, begun, self._exit_code(runtime, outcome))
+        self.ledger.finish_run(number, finished.exit_code, dict(runtime.done))
+        return finished
+
+    def _guard(self, plan: Plan) -> None:
+        limit = self.loaded.spec.settings.delete_limit
+        known = {step.address: self.ledger.count(step.address) for step in plan.steps if step.records}
+        guard_deletes(plan, known, records=limit.records, fraction=limit.fraction)
+
+    def _exit_code(self, runtime: Runtime, outcome: Outcome) -> Exit:
+        if any(error.exit_code is Exit.UNKNOWN for error in outcome.errors):
+            return Exit.UNKNOWN
+        if any(isinstance(error, CredentialsError) for error in outcome.errors):
+            return Exit.CREDENTIALS
+        if outcome.count("failed", "partial", "skipped"):
+            return Exit.PARTIAL
+        return Exit.DONE if self._gates_pass(runtime) else Exit.GATE_FAILED
+
+    def _gates_pass(self, runtime: Runtime) -> bool:
+        """All gates on all newest results, also of evaluations that did not have to run again."""
+        gates = [
+            gate
+            for name, declared in self.loaded.spec.evaluations.items()
+            for gate in judge_gates(runtime, f"evaluation.{name}", declared)
+        ]
+        return all(gate["passed"] for gate in gates)
+
+    def _finished(self, plan: Plan, runtime: Runtime, outcome: Outcome, begun: float, code: Exit) -> Finished:
+        figures = plan.summary()
+        done = runtime.done
+        finished = Finished(
+            create=done["create"],
+            update=done["update"],
+            delete=done["delete"],
+            unchanged=figures.unchanged,
+            rejected=done["rejected"],
+            invalid=figures.invalid,
+            failed_steps=outcome.count("failed", "skipped"),
+            seconds=time.monotonic() - begun,
+            exit_code=int(code),
+            resent=done["resent"],
+        )
+        self.emit(finished)
+        return finished
+
+
+def _place(batch: Batch, _place: bytes) -> Where:
+    """An old batch knows the sources of its records, no longer the positions in them."""
+    return Where(", ".join(batch.sources), "")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops an apply as Ctrl-C does."""
+    task = asyncio.current_task()
+    if task is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

@@ -1,0 +1,89 @@
+"""Finishes what an earlier run left in flight, so that planning starts from what is really there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nucleus_sync.api.states import Ending
+from nucleus_sync.apply.conclude import Sent, judge
+from nucleus_sync.apply.lost import strange_jobs
+from nucleus_sync.apply.resources import settle_creation
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
+from nucleus_sync.errors import NotFound
+from nucleus_sync.events import Note
+from nucleus_sync.ledger.batches import Batch, Operation
+from nucleus_sync.ledger.journal import BatchState
+from nucleus_sync.records.problem import Where
+from nucleus_sync.survey.changes import UPDATE, Change
+
+Places = Callable[[Batch, bytes], Where]
+"""Where a record of an old batch came from, as well as that can still be said."""
+
+
+async def settle(runtime: Runtime, places: Places) -> None:
+    """Look up creations and jobs of runs that died. Raises Undecided where only a person can tell."""
+    for creation in runtime.ledger.creations():
+        await settle_creation(runtime, creation)
+    for batch in runtime.ledger.open_batches():
+        await _settle_batch(runtime, batch, places)
+
+
+async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:
+    job_id = batch.job_id
+    runtime.emit(Note(batch.address, f"an interrupted run left a batch of {batch.records:,} records; looking after it"))
+    if job_id is None or batch.state is BatchState.UNKNOWN:
+        job_id = job_id or await _found(runtime, batch)
+        if job_id is None:
+            _leave_to_the_plan(runtime, batch)
+            return
+        if batch.state is BatchState.PREPARED or batch.state is BatchState.UNKNOWN:
+            runtime.ledger.submitted(batch.id, job_id)
+    await _conclude(runtime, batch, job_id, places)
+
+
+async def _found(runtime: Runtime, batch: Batch) -> str | None:
+    """The job of a batch whose answer was lost: the only new one of its type. All candidates are waited for."""
+    if not batch.job_type:
+        return None
+    found = await strange_jobs(runtime, batch.details["dataset_id"], batch.job_type, batch.prepared_at)
+    lost = [other for other in runtime.ledger.open_batches() if other.job_id is None]
+    rivals = [other for other in lost if other.job_type == batch.job_type and other.id != batch.id]
+    for job_id in found:
+        await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+    return found[0] if len(found) == 1 and not rivals else None
+
+
+def _leave_to_the_plan(runtime: Runtime, batch: Batch) -> None:
+    """Nobody can say what was taken: the records are in doubt, and an upsert under the same keys repairs it."""
+    if batch.state is not BatchState.UNKNOWN:
+        runtime.ledger.unknown(batch.id)
+    runtime.ledger.finish(batch.id, BatchState.SETTLED)
+
+
+async def _conclude(runtime: Runtime, batch: Batch, job_id: str, places: Places) -> None:
+    try:
+        outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+    except NotFound:
+        runtime.ledger.unknown(batch.id)
+        _leave_to_the_plan(runtime, runtime.ledger.batch(batch.id))
+        return
+    if batch.operation in (Operation.CLEAR, Operation.DELETE):
+        state = BatchState.DONE if outcome.ending is Ending.DONE else BatchState.FAILED
+        runtime.ledger.finish(batch.id, state)
+        return
+    rows = runtime.ledger.rows(batch.id)
+    changes = {key: Change(place, key, stamp, UPDATE, b"") for key, stamp, place in rows}
+    sent = Sent(
+        batch.id,
+        batch.request_id,
+        batch.job_type,
+        batch.details["dataset_id"],
+        changes,
+        lambda place: places(batch, place),
+    )
+    verdict = await judge(runtime, sent, outcome)
+    if verdict.state is BatchState.UNKNOWN:
+        runtime.ledger.unknown(batch.id)
+        runtime.ledger.finish(batch.id, BatchState.SETTLED)
+    else:
+        runtime.ledger.finish(batch.id, verdict.state, rejections=verdict.rejections, doubtful=verdict.doubtful)
