@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import weakref
 from pathlib import Path
 
 
@@ -19,9 +18,7 @@ class OsLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle: int | None = None
-        # A forked child shares the lock and would keep it after its parent's death.
-        lock = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _let_go(lock()))
+        self._minds_forks = False
 
     @property
     def held(self) -> bool:
@@ -40,7 +37,14 @@ class OsLock:
             os.close(handle)
             return None
         self._handle = handle
+        self._mind_forks()
         return True
+
+    def _mind_forks(self) -> None:
+        """A forked child shares the lock and would keep it after its parent's death."""
+        if not self._minds_forks:
+            os.register_at_fork(after_in_child=self.forsake)
+            self._minds_forks = True
 
     def release(self) -> None:
         """Give it back; nothing happens when it isn't held."""
@@ -68,8 +72,3 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
-
-
-def _let_go(lock: OsLock | None) -> None:
-    if lock is not None:
-        lock.forsake()
