@@ -78,7 +78,7 @@ def _rows(plan: Plan) -> Iterable[Row]:
         if step.records is not None and step.action is not Action.PROBE:
             yield from _record_rows(step, step.records)
         elif step.action in _SIGN_OF:
-            yield Row(*_placed(step.address), _SIGN_OF[step.action], None, _reasons(step.reasons))
+            yield Row(*_placed(step.address), _SIGN_OF[step.action], None, _reasons(step.reasons, 1))
     for left, why in ((plan.resting, _RESTS), (plan.orphaned, _STAY)):
         for address, number in left.items():
             if number:
@@ -94,7 +94,7 @@ def _record_rows(step: Step, counts: RecordCounts) -> Iterable[Row]:
     reasons = _reasons_by_sign(step.reasons, counts)
     for sign, number in (("-", counts.delete), ("~", counts.update), ("+", counts.create)):
         if number:
-            yield Row(*_placed(step.address), sign, number, _reasons(reasons[sign]))
+            yield Row(*_placed(step.address), sign, number, _reasons(reasons[sign], number))
     if counts.resent:
         why = "unchanged, sent again: Nucleus clears the annotations of a whole item"
         yield Row(*_placed(step.address), "=", counts.resent, why)
@@ -103,21 +103,27 @@ def _record_rows(step: Step, counts: RecordCounts) -> Iterable[Row]:
 def _reasons_by_sign(reasons: Mapping[str, int], counts: RecordCounts) -> dict[str, dict[str, int]]:
     """A step counts its reasons together; with only one kind of change they are all of that kind."""
     only = [sign for sign, number in (("-", counts.delete), ("~", counts.update), ("+", counts.create)) if number]
-    split: dict[str, dict[str, int]] = {"-": {}, "~": {}, "+": {}}
+    split: dict[str, dict[str, int]] = {"-": {}, "~": {}, "+": {}, "=": {}}
     for reason, number in reasons.items():
-        split[only[0] if len(only) == 1 else _sign_of(reason)][reason] = number
+        sign = _sign_of(reason)
+        split[only[0] if len(only) == 1 and sign != "=" else sign][reason] = number
     return split
 
 
 def _sign_of(reason: str) -> str:
+    if reason.startswith("sent again"):
+        return "="
     if "gone" in reason:
         return "-"
     return "~" if "changed" in reason else "+"
 
 
-def _reasons(reasons: Mapping[str, int]) -> str:
+def _reasons(reasons: Mapping[str, int], total: int) -> str:
+    """Why, the most frequent first; a number that stands beside it already is not repeated."""
     ordered = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
-    return " · ".join(visible(name) if number == 1 else f"{number:,} {visible(name)}" for name, number in ordered)
+    return " · ".join(
+        visible(name) if number in (1, total) else f"{number:,} {visible(name)}" for name, number in ordered
+    )
 
 
 def _row_lines(rows: Sequence[Row], palette: Palette) -> list[str]:
@@ -148,7 +154,7 @@ def order_lines(steps: Sequence[Step]) -> list[str]:
 
 def _size(step: Step) -> str:
     if step.action is Action.PROBE:
-        return "1 record"
+        return count(len(step.wanted.get("sources", (None,))), "record")
     if step.records is None:
         return ""
     return count(step.records.sent + step.records.delete, "record")
