@@ -56,7 +56,7 @@ def command(
 
 def _form(form: str | None, call: Call, records: str | None) -> str:
     if call.screen.json and form not in (None, "json"):
-        raise UsageError(f"--json and --format {form} exclude each other")
+        raise UsageError(f"--json and --format {form} exclude each other", fix="leave out one of them")
     chosen = form or ("json" if call.screen.json else "text")
     if records == "-" and form is not None:
         raise UsageError(

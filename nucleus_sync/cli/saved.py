@@ -53,7 +53,8 @@ def read(path: Path) -> Plan:
             raise UsageError(f"the plan has format {version}, this program reads {FORMAT_VERSION}", where=str(path))
         plan = _plan(values)
     except OSError as error:
-        raise UsageError(f"the plan can't be read: {error.strerror}", where=str(path)) from None
+        fix = "make one with: nucleus-sync plan --out FILE"
+        raise UsageError(f"the plan can't be read: {error.strerror}", where=str(path), fix=fix) from None
     except (ValueError, TypeError, KeyError, AttributeError):
         fix = "make one with: nucleus-sync plan --out FILE"
         raise UsageError("this is not a saved plan", where=str(path), fix=fix) from None

@@ -19,6 +19,6 @@ def command(plan_file: str, form: str | None) -> None:
 
     call = Call.current()
     if call.screen.json and form not in (None, "json"):
-        raise UsageError(f"--json and --format {form} exclude each other")
+        raise UsageError(f"--json and --format {form} exclude each other", fix="leave out one of them")
     chosen = form or ("json" if call.screen.json else "text")
     call.screen.answer(plan_in(chosen, read(call.path(plan_file)), call, 0))
