@@ -38,7 +38,8 @@ class Reply:
 
     def encoded(self) -> bytes:
         content = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        headers = {"Content-Length": str(len(content)), **self.headers}
+        kind = "text/html" if isinstance(self.body, bytes) else "application/json"
+        headers = {"Content-Length": str(len(content)), "Content-Type": kind, **self.headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"HTTP/1.1 {self.status} Said\r\n{lines}\r\n".encode() + content
 
