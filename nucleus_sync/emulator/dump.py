@@ -30,7 +30,9 @@ def counts(world: World) -> dict[str, Any]:
         "benchmarks": c.execute("SELECT count(*) FROM benchmarks").fetchone()[0],
         "evaluations": c.execute("SELECT count(*) FROM evaluations").fetchone()[0],
         "metric_calls": c.execute("SELECT count(*) FROM metric_calls").fetchone()[0],
-        "jobs": world.jobs.reader().execute("SELECT count(*) FROM jobs WHERE type != ''").fetchone()[0],
+        "jobs": world.jobs.reader()
+        .execute("SELECT count(*) FROM jobs WHERE type NOT LIKE '\\_%' ESCAPE '\\'")
+        .fetchone()[0],
     }
 
 

@@ -128,12 +128,17 @@ def compute(c: sqlite3.Connection, pk: int) -> None:
         boxes, stats = exclude(_gather(c, row), from_json(row["exclusion_rules"]) or [])
         found = metrics.charts(boxes, 0.5)
     except (KeyError, TypeError, ValueError) as error:
-        c.execute("UPDATE evaluations SET status = 'failed', error = ? WHERE pk = ?", (repr(error), pk))
+        fail(c, pk, repr(error))
         return
     c.execute(
         "UPDATE evaluations SET status = 'succeeded', boxes = ?, charts = ?, exclusion_stats = ? WHERE pk = ?",
         (to_json(boxes), to_json(found), to_json(stats), pk),
     )
+
+
+def fail(c: sqlite3.Connection, pk: int, text: str) -> None:
+    """Note that an evaluation could not be computed."""
+    c.execute("UPDATE evaluations SET status = 'failed', error = ? WHERE pk = ? AND status = 'pending'", (text, pk))
 
 
 def _gather(c: sqlite3.Connection, evaluation: sqlite3.Row) -> Boxes:

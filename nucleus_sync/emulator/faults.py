@@ -30,7 +30,8 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Which requests (`method`, `path`) or which jobs (`job`) a rule is about, and which of those it hits.
 
     `path` is a regular expression, searched in the path after the base address and without a leading slash
-    (`dataset/ds_x/append`, `_storage/…`). `job` is a job type, or `*`. Of the matching ones, counted from 1,
+    (`dataset/ds_x/append`, `_storage/…`). `job` is a job type, or `evaluation`, `datasetDeletion`,
+    `sceneDeletion`, `modelDeletion` for work without a job id, or `*`. Of the matching ones, counted from 1,
     the rule hits the `nth` (a number or several), or those `after` a number, at most `times` of them, each
     with `probability`.
     """

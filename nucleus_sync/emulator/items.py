@@ -85,12 +85,12 @@ class _Intake:
         try:
             item = _decoder.decode(line)
         except msgspec.ValidationError as error:
-            self.tally.errors.append(f"Input validation failed for item {index}: {error}")
+            self.tally.refuse(f"Input validation failed for item {index}: {error}")
             return None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UserFault(f"Line {index + 1} is not valid JSON: {error}") from error
         if fault := self._fault(item, index):
-            self.tally.errors.append(fault)
+            self.tally.refuse(fault)
             return None
         image = None if self._images is None else self._images.get(item.image_url)
         return (

@@ -18,10 +18,8 @@ from .faults import Effect, Faults
 from .refusals import Refused, Stopped, UserFault, missing
 from .world import World, from_json, time_text, to_json
 
-ERRORS_KEPT = 10_000
 LISTING_LIMIT = 50_000
 _LOG = logging.getLogger(__name__)
-_FAILED_SILENTLY = {"status_log": "No additional information can be provided at this time."}
 
 
 @dataclass
@@ -70,8 +68,7 @@ class Jobs:
 
     def submit(self, kind: str, dataset_id: str | None, work: dict[str, Any]) -> dict[str, Any]:
         """Queue a piece of work, and answer with the job object."""
-        effect = self._faults.for_job(kind) if kind else None
-        effect = effect or Effect()
+        effect = self._faults.for_job(kind.lstrip("_")) or Effect()
         created = time.time()
         due = None if effect.stuck else created + self.latency + effect.slow
         row = (kind, dataset_id, created, created + self.latency / 2, due, to_json(work), to_json(effect))
@@ -111,7 +108,7 @@ class Jobs:
             return
         effect = msgspec.json.decode(row["fault"], type=Effect)
         outcome = self._outcome(row, effect)
-        errors = outcome.errors[-ERRORS_KEPT:]
+        errors = outcome.errors
         if effect.overescape:
             errors = [text.replace("\\", "\\\\").replace('"', '\\\\"') for text in errors]
         with self._world.jobs.transaction() as c:
@@ -124,9 +121,7 @@ class Jobs:
                 c.executemany("INSERT INTO job_errors (job, text) VALUES (?, ?)", rows)
 
     def _outcome(self, row: sqlite3.Row, effect: Effect) -> Outcome:
-        outcome = Outcome("Errored_Server", _FAILED_SILENTLY, [], (0, 1))
-        if effect.does_work():
-            outcome = self._work_once(row, effect)
+        outcome = self._work_once(row, effect)
         if effect.state is not None:
             outcome.state = effect.state
         return outcome
@@ -163,7 +158,7 @@ class Jobs:
     def find(self, job_id: str) -> sqlite3.Row:
         """A job's row, or 404."""
         row = self._row(self._world.ids.read("job", job_id))
-        if row is None or not row["type"]:
+        if row is None or row["type"].startswith("_"):
             raise missing("Job", job_id)
         return row
 
@@ -201,8 +196,9 @@ class Jobs:
         if not isinstance(limit, int) or not 0 < limit <= LISTING_LIMIT:
             raise Refused(400, f"limit must be between 1 and {LISTING_LIMIT}.")
         rows = self._world.jobs.reader().execute(
-            "SELECT * FROM jobs WHERE type != '' AND (?1 IS NULL OR dataset = ?1) AND (?2 IS NULL OR created >= ?2)"
-            " AND (?3 IS NULL OR created <= ?3) AND (?4 OR state IN ('Queued', 'Running'))"
+            "SELECT * FROM jobs WHERE type NOT LIKE '\\_%' ESCAPE '\\' AND (?1 IS NULL OR dataset = ?1)"
+            " AND (?2 IS NULL OR created >= ?2) AND (?3 IS NULL OR created <= ?3)"
+            " AND (?4 OR state IN ('Queued', 'Running'))"
             " AND (?5 = '[]' OR type IN (SELECT value FROM json_each(?5))) ORDER BY pk DESC LIMIT ?6",
             (
                 body.get("dataset_id"),

@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS jobs (
     pk        INTEGER PRIMARY KEY AUTOINCREMENT,
     dataset   TEXT,                        -- the dataset's id
-    type      TEXT NOT NULL,               -- uploadDatasetItems, ...; empty for background work without a job id
+    type      TEXT NOT NULL,               -- uploadDatasetItems, ...; with _ in front: work without a job id
     state     TEXT NOT NULL,               -- as in the job listing; Queued turns into Running by the clock
     created   REAL NOT NULL,               -- Unix time
     starts    REAL NOT NULL,               -- Unix time from which it shows as Running

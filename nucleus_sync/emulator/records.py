@@ -198,7 +198,7 @@ class _Intake:
         return fault_of_record(record) or self._kinds[dataset].fault(record.metadata)
 
     def _refuse(self, line: bytes, text: str) -> None:
-        self.tally.errors.append(record_error(line, text))
+        self.tally.refuse(record_error(line, text))
 
     def _row(self, owner: int, record: AnyRecord, line: bytes) -> tuple[Any, ...]:
         label = getattr(record, "label", None)

@@ -74,7 +74,7 @@ def _class_labels(call: Call) -> Any:
 
 
 def _delete(call: Call) -> Any:
-    call.jobs.submit("", call.path["ds"], {"action": "delete_dataset", "dataset": dataset_pk(call)})
+    call.jobs.submit("_datasetDeletion", call.path["ds"], {"action": "delete_dataset", "dataset": dataset_pk(call)})
     return {"message": "Beginning dataset deletion..."}
 
 
@@ -86,7 +86,7 @@ def _signed_url(call: Call) -> Any:
 
 
 def uploaded(call: Call, dataset_id: str) -> dict[str, Any]:
-    """The path of the file that a trigger names and its `update`, or 400 when nothing was PUT (3.1)."""
+    """The file that a trigger names and its `update`, or 400 when nothing was PUT (3.1)."""
     request_id = call.body.get("requestId", call.body.get("request_id"))
     update = call.body.get("update")
     if not isinstance(request_id, str) or not request_id:
@@ -96,7 +96,7 @@ def uploaded(call: Call, dataset_id: str) -> dict[str, Any]:
     path = call.world.upload_path(dataset_id, request_id)
     if not path.is_file():
         raise Refused(400, f"Nothing was uploaded for request {request_id}.")
-    return {"path": str(path), "update": bool(update)}
+    return {"file": path.name, "update": bool(update)}
 
 
 def _append(call: Call) -> Any:
@@ -221,7 +221,7 @@ def _scene(call: Call) -> Any:
 
 def _delete_scene(call: Call) -> Any:
     pk = scenes.find(call.world, dataset_pk(call), call.path["ref"])["pk"]
-    call.jobs.submit("", call.path["ds"], {"action": "delete_scene", "scene": pk})
+    call.jobs.submit("_sceneDeletion", call.path["ds"], {"action": "delete_scene", "scene": pk})
     return {"message": "Beginning scene deletion..."}
 
 

@@ -65,7 +65,7 @@ def _evaluate(call: Call) -> Any:
 
 
 def _start(call: Call, pk: int) -> Any:
-    call.jobs.submit("", None, {"action": "evaluate", "evaluation": pk})
+    call.jobs.submit("_evaluation", None, {"action": "evaluate", "evaluation": pk})
     evaluation_id = call.world.ids.spell("evalv2", pk)
     return {"evaluation_id": evaluation_id, "status": "pending", "workflow_id": f"emulated-{evaluation_id}"}
 

@@ -25,7 +25,7 @@ def _read(call: Call) -> Any:
 
 def _delete(call: Call) -> Any:
     pk = models.find(call.world, call.path["prj"])["pk"]
-    call.jobs.submit("", None, {"action": "delete_model", "model": pk})
+    call.jobs.submit("_modelDeletion", None, {"action": "delete_model", "model": pk})
     return {"msg": "Model deletion running in an async job"}
 
 

@@ -53,7 +53,9 @@ def _take_in(
             return records.take_in(c, call.world, target, batches_of_values(sent), Sabotage()), number
     except UserFault as fault:
         # A bad taxonomy refuses the whole call, politely (6.4).
-        return Tally(errors=[str(fault)]), number
+        refused = Tally()
+        refused.refuse(str(fault))
+        return refused, number
 
 
 def _counts(tally: Tally, kind: str) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _counts(tally: Tally, kind: str) -> dict[str, Any]:
         f"{kind}_processed": tally.processed + tally.masks_processed,
         f"{kind}_ignored": tally.ignored + tally.masks_ignored,
     }
-    return counts | ({"errors": tally.errors} if tally.errors else {})
+    return counts | ({"errors": list(tally.errors)} if tally.errors else {})
 
 
 def _annotate(call: Call) -> Any:

@@ -62,13 +62,13 @@ class _Intake:
         try:
             scene = (_video if video else _lidar).decode(line)
         except msgspec.ValidationError as error:
-            self.tally.errors.append(f"Input validation failed for scene {index}: {error}")
+            self.tally.refuse(f"Input validation failed for scene {index}: {error}")
             return
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UserFault(f"Line {index + 1} is not valid JSON: {error}") from error
         placed = _placed(scene)
         if fault := self._fault(scene, placed, index):
-            self.tally.errors.append(f"Scene {scene.reference_id}: {fault}")
+            self.tally.refuse(f"Scene {scene.reference_id}: {fault}")
             return
         query = "SELECT pk FROM scenes WHERE dataset = ? AND reference_id = ?"
         known = self._c.execute(query, (self._dataset, scene.reference_id)).fetchone()
@@ -145,9 +145,7 @@ class _Intake:
         """New metadata for the scene and its items; the structure is frozen (6.2)."""
         held = self._c.execute("SELECT reference_id FROM items WHERE scene = ?", (pk,))
         if placed and {row[0] for row in held} != {item.reference_id for _, _, item in placed}:
-            self.tally.errors.append(
-                f"Scene {scene.reference_id}: the structure of an existing scene cannot be changed."
-            )
+            self.tally.refuse(f"Scene {scene.reference_id}: the structure of an existing scene cannot be changed.")
             return
         metadata = to_json(scene.metadata or {})
         self._c.execute("UPDATE scenes SET metadata = ? WHERE pk = ?", (metadata, pk))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
+from . import dump
 from .app import BASE, App
 from .faults import Faults, read_rules
 from .jobs import Jobs
@@ -62,13 +65,18 @@ class Emulator:
     def start(self) -> Emulator:
         """Listen, and take up unfinished jobs; returns once requests are answered."""
         listener = _listen(self._port)
+        try:
+            self._world = World(self._folder)
+        except BaseException:
+            listener.close()
+            raise
         self._port = listener.getsockname()[1]
-        self._world = World(self._folder)
-        faults = Faults(self._rules)
-        self._jobs = Jobs(self._world, faults, self._latency, perform)
-        self._executor = ThreadPoolExecutor(8, "nucleus-emulator")
-        self.app = App(self._world, self._jobs, faults, self._executor)
-        self._server = uvicorn.Server(_settings(self.app))
+        self._faults = Faults(self._rules)
+        self._jobs = Jobs(self._world, self._faults, self._latency, perform)
+        # Writers wait for each other inside their threads; there must be some left for polls.
+        self._executor = ThreadPoolExecutor(32, "nucleus-emulator")
+        self._app = App(self._world, self._jobs, self._faults, self._executor)
+        self._server = uvicorn.Server(_settings(self._app))
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="nucleus-emulator", daemon=True
         )
@@ -90,6 +98,25 @@ class Emulator:
         self._jobs.stop()
         self._executor.shutdown()
         self._world.close()
+
+    def inject(self, faults: FaultSource) -> None:
+        """Put other fault rules in force, counting from the beginning; None lifts all."""
+        self._faults.replace(read_rules(faults))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The last requests, oldest first: method, path, query, time, seconds, status, body."""
+        return list(self._app.control.requests)
+
+    def counts(self) -> dict[str, Any]:
+        """How much is held, by dataset and by model."""
+        return dump.counts(self._world)
+
+    def dump(self) -> dict[str, Any]:
+        """Everything that is held, in a stable order, without server-made ids and times."""
+        with tempfile.TemporaryFile() as file:
+            dump.write(self._world, file)
+            file.seek(0)
+            return msgspec.json.decode(file.read(), type=dict[str, Any])
 
     @property
     def port(self) -> int:

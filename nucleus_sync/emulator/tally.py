@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
+ERRORS_KEPT = 10_000
+"""How many error texts of one job can be read back (1.6)."""
 
 _CAMEL = {
     "reference_id": "referenceId",
@@ -33,7 +37,13 @@ class Tally:
     masks_ignored: int = 0
     created: int = 0
     unreachable: int = 0
-    errors: list[str] = field(default_factory=list)
+    errored: int = 0
+    errors: deque[str] = field(default_factory=lambda: deque(maxlen=ERRORS_KEPT))
+
+    def refuse(self, text: str) -> None:
+        """Count a refused record; of the texts only the most recent ones are kept."""
+        self.errored += 1
+        self.errors.append(text)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import benchmarks, datasets, evaluations, items, models, records, scenes
@@ -13,7 +13,7 @@ from .faults import Effect
 from .jobs import Outcome
 from .lines import batches_of_file, batches_of_values
 from .refusals import Stopped
-from .tally import Sabotage, Tally
+from .tally import ERRORS_KEPT, Sabotage, Tally
 from .world import World, to_json
 
 Note = Callable[[Outcome], None]
@@ -31,7 +31,7 @@ class Task:
 
 def perform(world: World, work: dict[str, Any], effect: Effect, note: Note) -> Outcome:
     """Do one piece of work; what it did and its outcome become durable together."""
-    action = _ACTIONS[work["action"]]
+    action = _ACTIONS[work["action"]] if effect.does_work() else _UNDONE.get(work["action"], _do_nothing)
     with world.held.transaction() as c:
         outcome = action(Task(world, c, work, effect.sabotage()))
         note(outcome)
@@ -40,7 +40,7 @@ def perform(world: World, work: dict[str, Any], effect: Effect, note: Note) -> O
 
 def _lines(world: World, work: dict[str, Any]) -> Iterator[list[bytes]]:
     """The uploaded file in batches, until the server stops."""
-    for batch in batches_of_file(Path(work["path"])):
+    for batch in batches_of_file(world.folder / "uploads" / work["file"]):
         if world.stopping.is_set():
             raise Stopped
         yield batch
@@ -67,16 +67,17 @@ def _sum(one: Tally, other: Tally) -> Tally:
         processed=one.processed + other.processed,
         ignored=one.ignored + other.ignored,
         unreachable=one.unreachable + other.unreachable,
-        errors=one.errors + other.errors,
+        errored=one.errored + other.errored,
+        errors=deque([*one.errors, *other.errors], ERRORS_KEPT),
     )
 
 
 def _outcome_of_items(world: World, work: dict[str, Any], tally: Tally) -> Outcome:
     dataset_id = world.ids.spell("ds", work["dataset"])
-    done = tally.total - len(tally.errors)
+    done = tally.total - tally.errored
     message = {
         "PayloadUrl": "",
-        "image_upload_step": {"errored": len(tally.errors), "pending": 0, "completed": done},
+        "image_upload_step": {"errored": tally.errored, "pending": 0, "completed": done},
         "started_image_processing": f"Dataset: {dataset_id}",
         "ingest_to_reupload_queue": {
             "epoch": 1,
@@ -87,8 +88,8 @@ def _outcome_of_items(world: World, work: dict[str, Any], tally: Tally) -> Outco
         },
     }
     if tally.unreachable:
-        return Outcome("Errored_Partial", message, tally.errors, (4, 5))
-    return Outcome("Completed", message, tally.errors, (5, 5))
+        return Outcome("Errored_Partial", message, list(tally.errors), (4, 5))
+    return Outcome("Completed", message, list(tally.errors), (5, 5))
 
 
 def _take_scenes(task: Task) -> Outcome:
@@ -97,15 +98,15 @@ def _take_scenes(task: Task) -> Outcome:
         task.c, task.work["dataset"], batches, task.sabotage, update=task.work["update"], video=task.work["video"]
     )
     progress = {
-        "errors": tally.errors[:100],
+        "errors": list(tally.errors)[:100],
         "dataset_id": task.world.ids.spell("ds", task.work["dataset"]),
         "new_scenes": tally.created,
         "ignored_scenes": tally.ignored,
-        "scenes_errored": len(tally.errors),
+        "scenes_errored": tally.errored,
         "updated_scenes": tally.processed - tally.created,
     }
     state = "Errored_Partial" if tally.unreachable else "Completed"
-    return Outcome(state, {"scene_upload_progress": progress}, tally.errors)
+    return Outcome(state, {"scene_upload_progress": progress}, list(tally.errors))
 
 
 def _take_records(task: Task) -> Outcome:
@@ -120,7 +121,7 @@ def _take_records(task: Task) -> Outcome:
         name: {
             "epoch": 1,
             "total": tally.total,
-            "errored": len(tally.errors),
+            "errored": tally.errored,
             "ignored": tally.ignored,
             "datasetId": task.world.ids.spell("ds", task.work["dataset"]),
             "processed": tally.processed,
@@ -131,7 +132,7 @@ def _take_records(task: Task) -> Outcome:
             "processed": tally.masks_processed,
         },
     }
-    return Outcome("Completed", message, tally.errors)
+    return Outcome("Completed", message, list(tally.errors))
 
 
 def _delete_annotations(task: Task) -> Outcome:
@@ -184,6 +185,19 @@ def _evaluate(task: Task) -> Outcome:
     evaluations.compute(task.c, task.work["evaluation"])
     return Outcome()
 
+
+def _fail_evaluation(task: Task) -> Outcome:
+    evaluations.fail(task.c, task.work["evaluation"], "Injected fault.")
+    return Outcome("Errored_Server")
+
+
+def _do_nothing(task: Task) -> Outcome:  # noqa: ARG001
+    status_log = "No additional information can be provided at this time."
+    return Outcome("Errored_Server", {"status_log": status_log}, [], (0, 1))
+
+
+# What an injected failure leaves behind, where that is more than nothing.
+_UNDONE: dict[str, Callable[[Task], Outcome]] = {"evaluate": _fail_evaluation}
 
 _ACTIONS: dict[str, Callable[[Task], Outcome]] = {
     "take_items": _take_items,

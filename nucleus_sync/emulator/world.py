@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import secrets
 import shutil
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -21,9 +22,11 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder)
         self.stopping = threading.Event()
         for name in ("uploads", "media"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / name).mkdir(exist_ok=True)
         self.held = Database(folder / "world.db", "schema.sql")
         self.jobs = Database(folder / "jobs.db", "jobs.sql")
         self.ids = Ids(self._setting("salt", new_salt()))
@@ -33,6 +36,7 @@ class World:
         """Close both databases."""
         self.held.close()
         self.jobs.close()
+        self._lock.close()
 
     def clear(self) -> None:
         """Forget everything but the salt and the numbering, so that old ids stay dead."""
@@ -53,6 +57,17 @@ class World:
         with self.held.transaction() as c:
             c.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (key, value))
             return str(c.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()[0])
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Keep a second emulator out of the folder; the lock goes with the process."""
+    file = (folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RuntimeError(f"Another emulator uses {folder}.") from None
+    return file
 
 
 def _tables(c: sqlite3.Connection) -> list[str]:
