@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from nucleus_sync.errors import Exit, NucleusSyncError
 
 if TYPE_CHECKING:
     from nucleus_sync.spec.environment import Credentials
-    from nucleus_sync.spec.load import LoadedSpec
+    from nucleus_sync.workspace import Workspace
 
 _SKEW_ALLOWED = 60.0
 """Seconds that clocks may differ before signed URLs and heartbeats become doubtful."""
@@ -49,16 +48,15 @@ def command() -> int:
 
 def _examine(call: Call) -> Iterator[Finding]:
     """Every check, as far as the ones before allow it."""
-    from nucleus_sync.spec.load import load
-
     try:
-        loaded = load(call.spec_path, os.environ)
+        space = call.workspace()
     except NucleusSyncError as error:
         yield Finding("spec", error.what, "nucleus-sync validate shows where", int(error.exit_code))
         return
-    yield Finding("spec", f"{loaded.path} is valid")
-    yield from _checked("endpoint", lambda: _endpoint(call, loaded))
-    yield from _checked("ledger", lambda: _ledger(call, loaded))
+    with space:
+        yield Finding("spec", f"{space.loaded.path} is valid")
+        yield from _checked("endpoint", lambda: _endpoint(space))
+        yield from _checked("ledger", lambda: _ledger(space))
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -69,19 +67,13 @@ def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield Finding(name, f"{error.what}{where}", error.fix, int(error.exit_code))
 
 
-def _endpoint(call: Call, loaded: LoadedSpec) -> Iterator[Finding]:
-    from nucleus_sync.spec.environment import credentials, read_environment
-
-    if call.embedded:
-        yield from _embedded()
-        return
-    found = credentials(read_environment(loaded.folder))
+def _endpoint(space: Workspace) -> Iterator[Finding]:
+    found = space.credentials()
     if found.embedded:
         yield from _embedded()
         return
-    kind = "NUCLEUS_API_KEY" if found.api_key else "NUCLEUS_LIMITED_ACCESS_KEY"
-    yield Finding("key", f"{kind} is set")
-    yield from _reach(found)
+    yield Finding("key", f"{'NUCLEUS_API_KEY' if found.api_key else 'NUCLEUS_LIMITED_ACCESS_KEY'} is set")
+    yield from _reach(space, found)
 
 
 def _embedded() -> Iterator[Finding]:
@@ -94,17 +86,13 @@ def _embedded() -> Iterator[Finding]:
         yield Finding("endpoint", "the emulator inside the process, no key needed")
 
 
-def _reach(found: Credentials) -> Iterator[Finding]:
+def _reach(space: Workspace, found: Credentials) -> Iterator[Finding]:
     import asyncio
 
-    from nucleus_sync.api.client import Api, ApiKey, Checked, LimitedKey
-
-    secret = found.api_key or found.limited_access_key
-    text = secret.get_secret_value() if secret else ""
-    key = ApiKey(text) if found.api_key else LimitedKey(text)
+    from nucleus_sync.api.client import Checked
 
     async def ask() -> Checked:
-        async with Api(found.endpoint, key, verify=found.verify) as api:
+        async with space.make_api(found) as api:
             return await api.check()
 
     checked = asyncio.run(ask())
@@ -119,22 +107,18 @@ def _reach(found: Credentials) -> Iterator[Finding]:
         yield Finding("clock", f"differs from the endpoint's by {abs(skew):.1f} s")
 
 
-def _ledger(call: Call, loaded: LoadedSpec) -> Iterator[Finding]:
-    from nucleus_sync.cli.opened import endpoint_of, ledger_path
-    from nucleus_sync.ledger.ledger import Ledger
-
-    path = ledger_path(loaded)
-    with Ledger.open(path, endpoint=endpoint_of(call, loaded), readonly=True) as ledger:
-        if not ledger.lineage:
-            yield Finding("ledger", f"{path} is not there yet; the first apply makes it")
-            return
-        ledger.check()
-        yield Finding("ledger", f"{path} is sound, serial {ledger.serial}")
-        for warning in ledger.warnings:
-            yield Finding("ledger", warning)
-        if unknown := ledger.creations():
-            names = ", ".join(one.address for one in unknown)
-            yield Finding("ledger", f"it is unknown whether these were created: {names}", "the next apply finds out")
+def _ledger(space: Workspace) -> Iterator[Finding]:
+    path, ledger = space.ledger_path, space.open_ledger(create=False)
+    if not ledger.lineage:
+        yield Finding("ledger", f"{path} is not there yet; the first apply makes it")
+        return
+    ledger.check()
+    yield Finding("ledger", f"{path} is sound, serial {ledger.serial}")
+    for warning in ledger.warnings:
+        yield Finding("ledger", warning)
+    if unknown := ledger.creations():
+        names = ", ".join(one.address for one in unknown)
+        yield Finding("ledger", f"it is unknown whether these were created: {names}", "the next apply finds out")
 
 
 def _lines(findings: list[Finding], call: Call) -> Iterator[str]:

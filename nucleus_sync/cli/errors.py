@@ -21,14 +21,13 @@ def command(address: str | None) -> None:
 
     With --json one line per record. ADDRESS limits the list to one stream.
     """
-    from nucleus_sync.cli.opened import ledger_to_read
     from nucleus_sync.render.json import line
     from nucleus_sync.render.text import count
 
     call = Call.current()
     number = 0
-    with ledger_to_read(call) as ledger:
-        for number, one in enumerate(_faults(ledger, address), 1):  # noqa: B007
+    with call.workspace() as space:
+        for number, one in enumerate(_faults(space.open_ledger(create=False), address), 1):  # noqa: B007
             call.screen.answer(line(one) if call.screen.json else _text(one))
     if not call.screen.json:
         said = f"{count(number, 'record')} can't be synced." if number else "No record was rejected, none is invalid."

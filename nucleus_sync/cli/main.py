@@ -86,11 +86,11 @@ def main(arguments: Sequence[str]) -> int:
     never_fail_on_a_character()
     screen = _screen_of(arguments)
     try:
-        done = cli.main(list(arguments), prog_name="nucleus-sync", standalone_mode=False)
-        return int(done) if isinstance(done, int) else int(Exit.DONE)
+        done = cli.main(list(arguments) or ["--help"], prog_name="nucleus-sync", standalone_mode=False)
+        code = done if isinstance(done, int) else Exit.DONE
+        return int(code) if arguments else int(Exit.USAGE)
     except ClickExit as stop:
-        # Our commands return their codes; a 2 is click's own, for a call without a command.
-        return int(Exit.USAGE) if stop.exit_code == Exit.CHANGES else stop.exit_code
+        return stop.exit_code
     except (KeyboardInterrupt, Abort):
         return _report(Interrupted("interrupted", fix="the next apply goes on from here"), screen)
     except click.ClickException as mistake:

@@ -22,13 +22,12 @@ _RUNS_SHOWN = 5
 @global_flags
 def command() -> None:
     """Show resources, streams, counts, jobs and the last runs, from the ledger alone."""
-    from nucleus_sync.cli.opened import ledger_to_read
     from nucleus_sync.render.json import document
     from nucleus_sync.render.status import status_text
 
     call = Call.current()
-    with ledger_to_read(call) as ledger:
-        values = status_values(ledger)
+    with call.workspace() as space:
+        values = status_values(space.open_ledger(create=False))
     call.screen.answer(document(values) if call.screen.json else status_text(values, call.screen.colors))
 
 

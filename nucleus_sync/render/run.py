@@ -37,7 +37,8 @@ def event_text(event: Event, palette: Palette = PLAIN) -> str:
         case StepFinished():
             return _step_finished(event, palette)
         case Note():
-            return palette.paint(Style.DIM, f"  ·         {visible(event.address)}  {visible(event.text)}")
+            about = f"{visible(event.address)}  " if event.address else ""
+            return palette.paint(Style.DIM, f"  ·         {about}{visible(event.text)}")
         case Evaluated():
             return metrics_text(event, palette).rstrip("\n")
         case Finished():

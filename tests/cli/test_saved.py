@@ -57,7 +57,10 @@ def test_what_is_no_plan_is_named_as_such(tmp_path: Path, text: str) -> None:
         ({"spec_sha256": "bb"}, "spec: nucleus.yaml was edited"),
         ({"endpoint": "https://other"}, "endpoint: planned for none, now it is https://other"),
         ({"lineage": "dead"}, "ledger: it is another one"),
-        ({"contents": {"dataset.street.items": "9f"}}, "sources of dataset.street.items: still ingest +120 ~0 -0"),
+        (
+            {"contents": {"dataset.street.items": "9f"}},
+            "sources of dataset.street.items: still probe, ingest +120 ~0 -0, but other",
+        ),
         ({"steps": ()}, "dataset.street.items: nothing is left to do there"),
     ],
 )
