@@ -82,7 +82,7 @@ def parsed(wire: dict[str, Any]) -> Annotation | None:
     """An annotation as Nucleus gives it back; None for one that has no form that we know."""
     given = {name: value for name, value in wire.items() if value is not None}
     try:
-        record: Annotation = msgspec.convert(given, Annotation, strict=False)  # type: ignore[call-overload]
+        record: Annotation = msgspec.convert(given, Annotation, strict=False)
     except msgspec.ValidationError:
         return None
     return record
