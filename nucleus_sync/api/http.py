@@ -51,8 +51,9 @@ class Transport:
         self._endpoint = checked_endpoint(endpoint)
         self._credentials = credentials
         self._verify = verify
-        self._pool = _Pool(self._context, connections, _JSON_TIMEOUT, idle=_IDLE_SECONDS)
-        self._fresh = _Pool(self._context, CONNECTIONS_PER_CLIENT, _JSON_TIMEOUT, idle=0.0)
+        context = self._context if self._endpoint.startswith("https:") else _trusting_nobody
+        self._pool = _Pool(context, connections, _JSON_TIMEOUT, idle=_IDLE_SECONDS)
+        self._fresh = _Pool(context, CONNECTIONS_PER_CLIENT, _JSON_TIMEOUT, idle=0.0)
         self._storage = _Pool(self._context, connections, _STORAGE_TIMEOUT, idle=_IDLE_SECONDS)
 
     def __repr__(self) -> str:
@@ -87,6 +88,11 @@ class Transport:
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
         return httpx.create_ssl_context(verify=self._verify)
+
+
+def _trusting_nobody() -> ssl.SSLContext:
+    """For an endpoint without TLS: reading a thousand certificates for nothing takes longer than the calls."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _Pool:

@@ -172,7 +172,8 @@ class Poller:
             return False
         async with self._listing_lock:
             listing = self._listing
-            if listing.taken < begun or self._around.clock() - listing.taken > LISTING_AGE:
+            is_old = listing.taken < begun or self._around.clock() - listing.taken > LISTING_AGE
+            if is_old and self._listing_works:
                 listing = await self._fresh_listing()
         return job_id in listing.open_jobs
 

@@ -167,7 +167,7 @@ async def test_a_listing_that_is_not_there_is_done_without(api: Api, server: Ser
     jobs = [f"job_{number}" for number in range(CROWD + 5)]
     server.statuses = {job: ["Running", "Completed"] for job in jobs}
     server.listing = Reply(404, b"no such route")
-    outcomes = await asyncio.gather(*(api.poller.outcome(job, 600) for job in jobs))
+    outcomes = await asyncio.gather(*(api.poller.outcome(job, 1e6) for job in jobs))
     assert {outcome.ending for outcome in outcomes} == {Ending.DONE}
     assert server.asked["listing"] == 1
 
@@ -176,7 +176,7 @@ async def test_a_listing_that_is_behind_does_not_hide_an_end(api: Api, server: S
     jobs = [f"job_{number}" for number in range(CROWD + 5)]
     server.statuses = {job: ["Completed"] for job in jobs}
     server.listing = [{"job_id": job, "job_last_known_status": "Running"} for job in jobs]
-    outcomes = await asyncio.gather(*(api.poller.outcome(job, 6000) for job in jobs))
+    outcomes = await asyncio.gather(*(api.poller.outcome(job, 1e6) for job in jobs))
     assert {outcome.ending for outcome in outcomes} == {Ending.DONE}
 
 
