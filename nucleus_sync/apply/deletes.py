@@ -27,13 +27,18 @@ async def delete_items(runtime: Runtime, step: Step, tally: StepTally) -> None:
     dataset = step.address.split(".")[1]
     dataset_id = runtime.nucleus_id(f"dataset.{dataset}")
     streams = [annotations_address(dataset)]
-    streams += [s.address for s in runtime.ledger.streams() if s.address.endswith(f".predictions.{dataset}")]
+    streams += [s.address for s in runtime.ledger.streams() if _hangs_on(s.address, dataset)]
     for keys in _portions((row[0] for row in runtime.changes[step.address].gone), _ITEMS_AT_ONCE):
         batch = _prepare(runtime, step, keys, "delete", "", {"dataset_id": dataset_id, "streams": streams})
         failed = await _delete_each(runtime, dataset_id, keys, tally)
         tally.counts["delete"] += len(keys) - len(failed)
         state = BatchState.PARTIAL if failed else BatchState.DONE
         runtime.ledger.finish(batch, state, doubtful=failed)
+
+
+def _hangs_on(address: str, dataset: str) -> bool:
+    """Whether a stream loses what belongs to an item that is deleted."""
+    return address.endswith(f".predictions.{dataset}") or address.startswith(f"dataset.{dataset}.slice.")
 
 
 async def _delete_each(runtime: Runtime, dataset_id: str, keys: list[bytes], tally: StepTally) -> set[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nucleus_sync.apply import deletes, evaluate, ingest, resources
+from nucleus_sync.apply import deletes, evaluate, ingest, resources, slices
 from nucleus_sync.apply.runtime import Runtime, StepTally
 from nucleus_sync.plan.steps import Action, Holds, Step
 
@@ -35,6 +35,8 @@ async def perform(runtime: Runtime, step: Step, tally: StepTally) -> None:
         case Holds.PREDICTIONS, Action.DELETE:
             await deletes.delete_predictions(runtime, step, tally)
             return
+        case Holds.SLICE, _:
+            await slices.keep_slice(runtime, step)
         case Holds.EVALUATION, Action.EVALUATE:
             await evaluate.evaluate(runtime, step)
             return

@@ -14,6 +14,7 @@ from uuid import uuid4
 from nucleus_sync.errors import NucleusSyncError
 from nucleus_sync.events import Event
 from nucleus_sync.survey.changes import ChangeSet
+from nucleus_sync.survey.slices import SliceChanges
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -38,6 +39,7 @@ class Runtime:
     changes: Mapping[str, ChangeSet]
     scratch: Path
     emit: Callable[[Event], None]
+    slices: Mapping[str, SliceChanges] = field(default_factory=dict)
     new_id: Callable[[], str] = lambda: uuid4().hex
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

@@ -78,7 +78,7 @@ class Session:
         await settle(runtime, _place)
         surveyed = await asyncio.to_thread(self.survey)
         plan = surveyed.plan
-        runtime.changes = surveyed.changes
+        runtime.changes, runtime.slices = surveyed.changes, surveyed.slices
         remember(self.loaded.spec, self.ledger, surveyed)
         if plan.invalid_streams:
             self.approve(plan)

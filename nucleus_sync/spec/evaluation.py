@@ -191,7 +191,7 @@ class LabelsRule(SpecPart):
 
 
 class BoxAreaRule(SpecPart):
-    """Leaves out objects by the area of their box, or the items that hold them."""
+    """Leaves out objects whose box is smaller or larger than wanted, or the items that hold them."""
 
     type: Literal["box_area"]
     """Which kind of rule it is."""
@@ -200,14 +200,14 @@ class BoxAreaRule(SpecPart):
     target: Literal["ground_truth", "prediction"]
     """Which side's box is measured."""
     min: Annotated[Number, Field(ge=0)] | None = None
-    """Smallest area that the rule catches, in square pixels."""
+    """Smaller areas are left out, in square pixels."""
     max: Annotated[Number, Field(ge=0)] | None = None
-    """Largest area that the rule catches, in square pixels."""
+    """Larger areas are left out, in square pixels."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.min is None and self.max is None:
-            refuse("a box_area rule without min and max would catch everything", "give min, max or both")
+            refuse("a box_area rule without min and max says nothing", "give min, max or both")
         return self
 
 

@@ -33,6 +33,11 @@ def remember(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
             state = standing_state(ledger, declared, changes.token)
             ledger.set_standing(declared.address, state, standing_counts(changes), serial=surveyed.plan.serial)
 
+    for members in surveyed.slices.values():
+        if members.is_empty and members.state:
+            counts = {"members": members.unchanged}
+            ledger.set_standing(members.address, members.state, counts, serial=surveyed.plan.serial)
+
 
 def remember_applied(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
     """After an apply: streams of which every change was confirmed stand equal to their sources."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,22 @@ from nucleus_sync.plan.order import Placed, closure, in_order
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
 from nucleus_sync.records.fingerprint import VERSION
-from nucleus_sync.records.record import Kind
-from nucleus_sync.sources.reader import FactsCache, FileState, Reader, Surroundings
+from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.reader import FactsCache, FileState, Pick, Reader, Surroundings
+from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
-from nucleus_sync.survey.declared import HOLDS, DeclaredStream, check_targets, declared_streams, is_under
+from nucleus_sync.survey.declared import (
+    HOLDS,
+    DeclaredStream,
+    check_targets,
+    declared_streams,
+    is_under,
+    items_address,
+)
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.evaluations import place_evaluation
 from nucleus_sync.survey.resources import ResourceChanges, compare_resources
+from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.stream import Known, StreamSurvey
 from nucleus_sync.survey.tally import Tally
@@ -41,6 +51,7 @@ class Surveyed:
 
     plan: Plan
     changes: Mapping[str, ChangeSet]
+    slices: Mapping[str, SliceChanges]
 
 
 def _silence(_address: str, _text: str) -> None:
@@ -64,6 +75,7 @@ class Survey:
     _readers: dict[str, Reader] = field(default_factory=dict)
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
     _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
+    _slices: dict[str, SliceChanges] = field(default_factory=dict)
     _failures: list[Failure] = field(default_factory=list)
 
     def run(self) -> Surveyed:
@@ -72,7 +84,9 @@ class Survey:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
-        return Surveyed(self._plan(), self._changes)
+        for survey in self._slice_surveys():
+            self._look_at_slice(survey)
+        return Surveyed(self._plan(), self._changes, self._slices)
 
     def _is_wanted(self, declared: DeclaredStream) -> bool:
         """Targeted itself, or the items of something that is."""
@@ -91,6 +105,50 @@ class Survey:
             self._changes[declared.address] = self._compared(declared)
         except SourceError as error:
             self._failures.append(Failure(declared.address, str(error)))
+
+    def _look_at_slice(self, survey: SliceSurvey) -> None:
+        try:
+            self._slices[survey.address] = survey.run(self._slice_state(survey))
+        except SourceError as error:
+            self._failures.append(Failure(survey.address, str(error)))
+
+    def _slice_surveys(self) -> Iterator[SliceSurvey]:
+        for dataset, declared in self.loaded.spec.datasets.items():
+            for name, members in declared.slices.items():
+                address = f"dataset.{dataset}.slice.{name}"
+                if self.targets and not any(is_under(address, target) for target in self.targets):
+                    continue
+                yield SliceSurvey(
+                    address=address,
+                    dataset=dataset,
+                    name=name,
+                    declared=members,
+                    items=partial(self._items_of, dataset),
+                    records=partial(self._item_records, dataset),
+                    resolve=self.loaded.resolve,
+                    ledger=self.ledger,
+                    scratch=self.scratch,
+                )
+
+    def _slice_state(self, survey: SliceSurvey) -> bytes:
+        """Empty while the items behind a slice are changing, or too young to be trusted."""
+        items = self._changes.get(items_address(survey.dataset))
+        if self.ledger is None or not self.trust_cache or (items and not (items.is_empty and items.token)):
+            return b""
+        version = self.ledger.version(items_address(survey.dataset))
+        behind = (items.token if items else b"") + version.to_bytes(8)
+        return slice_state(behind, survey.declared, survey.resolve)
+
+    def _item_records(self, dataset: str) -> Iterator[Record]:
+        """Every item of a dataset as its sources have it, read afresh; what is wrong with them was said before."""
+        sources = self.loaded.spec.datasets[dataset].items
+        stream = DesiredStream(
+            [(name, self._reader(name)) for name in sources], Kind.ITEMS, self.scratch, Tally("", frozenset())
+        )
+        places = Sorter(self.scratch)
+        places.extend((place, key, raw) for key, raw, place in stream.rows())
+        picks = (Pick(key, raw, place) for place, key, raw in places.sorted())
+        yield from (record for _, record in stream.read(picks, quietly=True))
 
     def _compared(self, declared: DeclaredStream) -> ChangeSet:
         strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
@@ -144,7 +202,7 @@ class Survey:
             known=self._known(declared.address),
             prune=spec.prunes(declared.dataset),
             scratch=self.scratch,
-            items=None if declared.kind is Kind.ITEMS else self._items_of(declared),
+            items=None if declared.kind is Kind.ITEMS else self._items_of(declared.dataset),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
         )
         changes = survey.run()
@@ -160,12 +218,12 @@ class Survey:
         rejected = {} if self.retry_rejected else dict(ledger.rejected_keys(address))
         return Known(lambda: ledger.known(address), ledger.count(address), rejected, ledger.metadata_types(address))
 
-    def _items_of(self, declared: DeclaredStream) -> Iterable[bytes]:
-        failed = [failure for failure in self._failures if failure.address == declared.items_address]
-        if failed:
-            raise SourceError(f"{declared.items_address} can't be read, and these records belong to its items")
-        items = self._items.get(declared.dataset)
-        return items() if items else self._known_items(declared.items_address)
+    def _items_of(self, dataset: str) -> Iterator[bytes]:
+        address = items_address(dataset)
+        if any(failure.address == address for failure in self._failures):
+            raise SourceError(f"{address} can't be read, and this is about its items")
+        items = self._items.get(dataset)
+        return items() if items else self._known_items(address)
 
     def _known_items(self, address: str) -> Iterator[bytes]:
         return (key for key, _ in self.ledger.known(address)) if self.ledger else iter(())
@@ -182,6 +240,7 @@ class Survey:
         resources = compare_resources(self.loaded.spec, self._applied())
         placed = [*resources.placed, *self._stream_steps()]
         placed += self._evaluation_steps({entry.step.address for entry in placed})
+        placed += (entry for changes in self._slices.values() for entry in changes.placed())
         steps = in_order(placed)
         if self.targets:
             chosen = [s.id for s in steps if any(is_under(s.address, target) for target in self.targets)]
@@ -193,6 +252,7 @@ class Survey:
         counts = {address: changes.record_counts() for address, changes in self._changes.items()}
         unchanged = {address: c.unchanged for address, c in counts.items()}
         unchanged |= dict.fromkeys(resources.unchanged, 1)
+        unchanged |= {address: 1 for address, changes in self._slices.items() if changes.is_empty}
         return Plan(
             spec_path=str(self.loaded.path),
             spec_sha256=self.loaded.sha256,

@@ -1,0 +1,81 @@
+"""Makes slices, adds members to them, and makes those anew that must shrink."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nucleus_sync.apply.resources import put
+from nucleus_sync.apply.runtime import Runtime
+from nucleus_sync.errors import Candidate, NotFound, OutcomeUnknown, Undecided
+from nucleus_sync.events import Note
+from nucleus_sync.plan.steps import Action, Step
+from nucleus_sync.survey.slices import MEMBER
+
+_MEMBERS_AT_ONCE = 10_000
+
+
+async def keep_slice(runtime: Runtime, step: Step) -> None:
+    """Every call is repeatable: a name is looked up before it is made, known members are passed over."""
+    dataset_id = runtime.nucleus_id(step.address.partition(".slice.")[0])
+    if step.action is Action.DELETE:
+        await _delete(runtime, step)
+        return
+    if step.action is Action.CREATE:
+        await _create(runtime, step, dataset_id)
+    await _fill(runtime, step, dataset_id)
+    put(runtime, step, runtime.nucleus_id(step.address))
+
+
+async def _delete(runtime: Runtime, step: Step) -> None:
+    slice_id = runtime.nucleus_id(step.address)
+    keys = [key for key, _ in runtime.ledger.known(step.address)]
+    runtime.ledger.doubt(step.address, keys)
+    try:
+        await runtime.api.slices.delete(slice_id)
+    except NotFound:
+        runtime.emit(Note(step.address, f"{slice_id} was gone already"))
+    runtime.ledger.forget_resource(step.address)
+
+
+async def _create(runtime: Runtime, step: Step, dataset_id: str) -> None:
+    name = step.wanted["name"]
+    runtime.ledger.begin_creation(step.address, "slice", {"wanted": dict(step.wanted), "dataset_id": dataset_id})
+    slice_id = await found_slice(runtime, step.address, dataset_id, name)
+    if slice_id is not None:
+        runtime.emit(Note(step.address, f"a slice named {name!r} exists; it is used"))
+    else:
+        try:
+            slice_id = await runtime.api.slices.create(dataset_id, name)
+        except OutcomeUnknown:
+            slice_id = await found_slice(runtime, step.address, dataset_id, name)
+            if slice_id is None:
+                runtime.ledger.abandon_creation(step.address)
+                raise
+    # Nothing is wanted of it yet: only when its members are in does the ledger say so.
+    runtime.ledger.finish_creation(step.address, slice_id, "", {"wanted": {}})
+
+
+async def found_slice(runtime: Runtime, address: str, dataset_id: str, name: str) -> str | None:
+    """The dataset's slice of that name. Raises Undecided where there are several."""
+    found = [one.key for one in await runtime.api.slices.of_dataset(dataset_id, name=name) if one.name == name]
+    if len(found) > 1:
+        raise Undecided(address, [Candidate(key, f"slice {name!r}") for key in found])
+    return found[0] if found else None
+
+
+async def _fill(runtime: Runtime, step: Step, dataset_id: str) -> None:
+    slice_id = runtime.nucleus_id(step.address)
+    for keys in _portions(iter(runtime.slices[step.address].added)):
+        await runtime.api.slices.append(slice_id, dataset_id, [key.decode() for key in keys])
+        runtime.ledger.adopt(step.address, [(key, MEMBER) for key in keys])
+
+
+def _portions(rows: Iterator[tuple[bytes, ...]]) -> Iterator[list[bytes]]:
+    portion: list[bytes] = []
+    for (key,) in rows:
+        portion.append(key)
+        if len(portion) == _MEMBERS_AT_ONCE:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
