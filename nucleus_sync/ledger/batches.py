@@ -181,6 +181,15 @@ def _touched(tx: Transaction, batch: Batch, stream: int) -> list[int]:
     return sorted({stream, *(each for each in named if each is not None)})
 
 
+def abandon(tx: Transaction, addresses: Collection[str]) -> None:
+    """End the open batches of streams that are being forgotten: nobody asks any more what became of them."""
+    for batch in open_ones(tx.conn):
+        if batch.address in addresses:
+            if batch.state is not BatchState.UNKNOWN:
+                unknown(tx, batch.id)
+            finish(tx, batch.id, BatchState.SETTLED, (), None)
+
+
 def get(conn: sqlite3.Connection, number: int) -> Batch:
     """One batch."""
     row = conn.execute(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,)).fetchone()

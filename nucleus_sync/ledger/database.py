@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nucleus_sync.errors import LedgerError, Locked
 from nucleus_sync.ledger import disk
+from nucleus_sync.ledger.complaints import damaged, translated
 from nucleus_sync.ledger.migrations import MIGRATIONS, VERSION, Migration, migrate
 from nucleus_sync.ledger.oslock import is_held, lock_path
 from nucleus_sync.records.fingerprint import VERSION as FINGERPRINT_VERSION
@@ -112,6 +113,7 @@ def open_database(
     *,
     endpoint: str,
     clock: Clock,
+    spec: str | None = None,
     version: int = VERSION,
     migrations: Mapping[int, Migration] = MIGRATIONS,
 ) -> Database:
@@ -126,7 +128,10 @@ def open_database(
             _prepare(conn, network)
             if _is_empty(conn):
                 _create(conn, endpoint, clock())
-            copy = _admit(conn, path, endpoint, version, migrations)
+            _identify(conn, path, endpoint, spec, version)
+            copy = migrate(conn, path, version, migrations)
+            if spec is not None:
+                conn.execute("INSERT OR IGNORE INTO meta VALUES ('spec', ?)", (spec,))
             _quick_check(conn, "" if left_behind else "resources", str(path))
         except BaseException:
             conn.close()
@@ -141,7 +146,7 @@ def open_database(
     return database
 
 
-def open_to_read(path: Path, *, endpoint: str, clock: Clock) -> Database:
+def open_to_read(path: Path, *, endpoint: str, clock: Clock, spec: str | None = None) -> Database:
     """Open the ledger without changing a byte, also in a folder that can't be written.
 
     A ledger that isn't there is an empty one, in memory: its lineage is empty and its serial 0.
@@ -155,7 +160,7 @@ def open_to_read(path: Path, *, endpoint: str, clock: Clock) -> Database:
         mode = "mode=ro&immutable=1" if sealed else "mode=ro"
         conn = _connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
         try:
-            found = _identify(conn, path, endpoint, VERSION)
+            found = _identify(conn, path, endpoint, spec, VERSION)
             if found < VERSION:
                 raise LedgerError(
                     f"the ledger has the older schema {found}",
@@ -166,41 +171,6 @@ def open_to_read(path: Path, *, endpoint: str, clock: Clock) -> Database:
             conn.close()
             raise
     return Database(conn, path, clock, writable=False)
-
-
-@contextmanager
-def translated(path: Path | None) -> Iterator[None]:
-    """Turn SQLite's errors into ours, each with its way out."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _ours(error, str(path or "in memory")) from error
-
-
-def _ours(error: sqlite3.Error, where: str) -> LedgerError | Locked:
-    text = str(error)
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Locked("another process is writing the ledger", where=where, fix="wait until it is done, then repeat")
-    if name.startswith("SQLITE_FULL"):
-        return LedgerError("the disk is full", where=where, fix="free some space and repeat; nothing is lost")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-        return LedgerError(f"the ledger can't be opened or written: {text}", where=where, fix="check its permissions")
-    if name.startswith("SQLITE_IOERR"):
-        return LedgerError(f"the disk failed: {text}", where=where, fix="check the disk and its free space, repeat")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return damaged(where, text)
-    return LedgerError(f"the ledger failed: {text}", where=where)
-
-
-def damaged(where: str, detail: str) -> LedgerError:
-    """The error for a file that is no sound ledger. The file is never touched: it may hold what can be saved."""
-    return LedgerError(
-        f"the ledger is damaged: {detail}",
-        where=where,
-        fix=f"put it aside (mv {where} {where}.damaged) or restore a copy; to rebuild it from what Nucleus holds: "
-        "nucleus-sync import ADDRESS ID for each dataset and model, then nucleus-sync refresh --write",
-    )
 
 
 def statements(script: str) -> Iterator[str]:
@@ -274,15 +244,8 @@ def _in_memory(endpoint: str, clock: Clock) -> Database:
     return Database(conn, None, clock, writable=False)
 
 
-def _admit(
-    conn: sqlite3.Connection, path: Path, endpoint: str, version: int, migrations: Mapping[int, Migration]
-) -> Path | None:
-    """Refuse what isn't ours; bring what is older up to date."""
-    _identify(conn, path, endpoint, version)
-    return migrate(conn, path, version, migrations)
-
-
-def _identify(conn: sqlite3.Connection, path: Path, endpoint: str, version: int) -> int:
+def _identify(conn: sqlite3.Connection, path: Path, endpoint: str, spec: str | None, version: int) -> int:
+    """Refuse what isn't ours; the schema that was found."""
     where = str(path)
     if conn.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise LedgerError(
@@ -295,12 +258,18 @@ def _identify(conn: sqlite3.Connection, path: Path, endpoint: str, version: int)
             where=where,
             fix="use the nucleus-sync that wrote it, or a newer one",
         )
-    theirs = conn.execute("SELECT value FROM meta WHERE name = 'endpoint'").fetchone()[0]
-    if theirs != endpoint:
+    written = dict(conn.execute("SELECT name, value FROM meta WHERE name IN ('endpoint', 'spec')").fetchall())
+    if written["endpoint"] != endpoint:
         raise LedgerError(
-            f"the ledger is of {theirs}, not of {endpoint}: what it says does not hold there",
+            f"the ledger is of {written['endpoint']}, not of {endpoint}: what it says does not hold there",
             where=where,
             fix="set NUCLEUS_ENDPOINT back, or give each endpoint its own ledger with settings.ledger",
+        )
+    if spec is not None and written.get("spec", spec) != spec:
+        raise LedgerError(
+            f"the ledger belongs to another spec, {written['spec']}, not to {spec}",
+            where=where,
+            fix="give each spec its own ledger with settings.ledger; a spec that moved must keep its place beside it",
         )
     return found
 

@@ -82,12 +82,14 @@ def confirm(tx: Transaction, stream: int, rows: Sequence[Row]) -> None:
 
 
 def touch(tx: Transaction, stream: int, rows: Iterable[Row]) -> int:
-    """Replace the stamps of records that are there; how many are.
+    """Replace the stamps of confirmed records; how many there are.
 
     By itself, for records that say the same in other bytes: to a plan, nothing happened.
     """
     before = tx.conn.total_changes
-    tx.conn.executemany(f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1", rows)
+    tx.conn.executemany(
+        f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1 AND stamp <> zeroblob({STAMP_SIZE})", rows
+    )
     return tx.conn.total_changes - before
 
 

@@ -43,22 +43,24 @@ class Ledger:
         path: Path,
         *,
         endpoint: str,
+        spec: str | None = None,
         clock: Clock = time.time,
         create: bool = True,
         readonly: bool = False,
         checkpoint: Checkpoint = _no_checkpoint,
     ) -> Self:
-        """Open the ledger of one endpoint (`embedded` is one too).
+        """Open the ledger of one endpoint (`embedded` is one too) and, where given, of one spec.
 
+        `spec` is its path from the ledger's folder, so that both can move together; it is written down at first.
         `create=False` refuses a ledger that isn't there. `readonly` changes no byte on disk; there, a ledger that
         isn't there is an empty one with an empty lineage.
         """
         endpoint = endpoint.rstrip("/")
         if readonly:
-            return cls(open_to_read(path, endpoint=endpoint, clock=clock), checkpoint)
+            return cls(open_to_read(path, endpoint=endpoint, clock=clock, spec=spec), checkpoint)
         if not create and not path.exists():
             raise LedgerError("there is no ledger", where=str(path), fix="nucleus-sync apply makes one")
-        return cls(open_database(path, endpoint=endpoint, clock=clock), checkpoint)
+        return cls(open_database(path, endpoint=endpoint, clock=clock, spec=spec), checkpoint)
 
     def close(self) -> None:
         """Close the file."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from nucleus_sync.errors import LedgerError, Locked
+from nucleus_sync.ledger import disk
 from nucleus_sync.ledger.database import Database, Transaction
 from nucleus_sync.ledger.ledger import Ledger
 from nucleus_sync.ledger.oslock import OsLock, lock_path
@@ -67,7 +68,10 @@ class Lock:
 
         `force` takes it from the living as well.
         """
-        alone = self._os_lock.acquire()
+        try:
+            alone = self._os_lock.acquire()
+        except OSError as error:
+            raise disk.unwritable(self._os_lock.path, error) from error
         try:
             with self._database.transaction() as tx:
                 earlier = _read(tx.conn)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from nucleus_sync.errors import UsageError
-from nucleus_sync.ledger import streams
+from nucleus_sync.ledger import batches, streams
 from nucleus_sync.ledger.database import Transaction
 
 
@@ -104,9 +104,11 @@ def forget(tx: Transaction, address: str) -> None:
     """Forget a resource with everything beneath it; a dataset with the predictions on it as well."""
     tx.conn.execute(f"DELETE FROM resources WHERE {_BENEATH}", (address,))
     tx.conn.execute(f"DELETE FROM creations WHERE {_BENEATH}", (address,))
-    found = tx.conn.execute(f"SELECT id FROM streams WHERE {_BENEATH}", (address,)).fetchall()
-    for (stream,) in found + _predictions_on(tx.conn, address, "id"):
-        streams.forget(tx, stream)
+    found = tx.conn.execute(f"SELECT address FROM streams WHERE {_BENEATH}", (address,)).fetchall()
+    gone = [stream for (stream,) in found + _predictions_on(tx.conn, address)]
+    batches.abandon(tx, gone)
+    for stream in gone:
+        streams.forget(tx, streams.make(tx, stream))
     tx.moves_plans()
 
 
@@ -116,7 +118,7 @@ def move(tx: Transaction, address: str, new_address: str) -> None:
         raise UsageError("the ledger has nothing there", where=address, fix="nucleus-sync state list shows what it has")
     if _anything_at(tx.conn, new_address):
         raise UsageError("the ledger has something there already", where=new_address)
-    for (stream,) in _predictions_on(tx.conn, address, "address"):
+    for (stream,) in _predictions_on(tx.conn, address):
         renamed = f"{stream.removesuffix(address.removeprefix('dataset.'))}{new_address.removeprefix('dataset.')}"
         for table in ("streams", "batches", "jobs"):
             tx.conn.execute(f"UPDATE {table} SET address = ? WHERE address = ?", (renamed, stream))
@@ -133,12 +135,12 @@ def _anything_at(conn: sqlite3.Connection, address: str) -> bool:
     return any(conn.execute(query, (address,)).fetchone() for query in queries)
 
 
-def _predictions_on(conn: sqlite3.Connection, address: str, column: str) -> list[tuple[Any]]:
+def _predictions_on(conn: sqlite3.Connection, address: str) -> list[tuple[str]]:
     if not address.startswith("dataset.") or address.count(".") > 1:
         return []
     ending = ".predictions." + address.removeprefix("dataset.")
     return conn.execute(
-        f"SELECT {column} FROM streams WHERE address LIKE 'model.%' AND substr(address, -length(?1)) = ?1",
+        "SELECT address FROM streams WHERE address LIKE 'model.%' AND substr(address, -length(?1)) = ?1",
         (ending,),
     ).fetchall()
 

@@ -8,7 +8,7 @@
 
 -- What the ledger is. Rows: lineage (hex of a random uuid: which ledger this is), serial (raised once by every
 -- transaction that changes something a plan depends on), endpoint (the Nucleus it speaks of; `embedded` is one too),
--- created_at, fingerprint_version (of the content hashes in `known`).
+-- spec (path of the spec from the ledger's folder; once it was opened for one), created_at, fingerprint_version (of the content hashes in `known`).
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value ANY NOT NULL

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nucleus_sync.errors import UsageError
+from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.history import Result
 from nucleus_sync.ledger.known import CONTENT_UNKNOWN, MAYBE_THERE, in_doubt
 from nucleus_sync.ledger.ledger import Ledger
@@ -80,6 +81,16 @@ def test_forgetting_a_dataset_forgets_its_streams_and_the_predictions_on_it(ledg
     assert [each.address for each in ledger.resources()] == ["model.cnn"]
     assert [each.address for each in ledger.streams()] == ["model.cnn.predictions.mainstreet"]
     assert list(ledger.known(ITEMS)) == []
+
+
+def test_forgetting_a_dataset_ends_its_open_batches(ledger: Ledger) -> None:
+    fill(ledger)
+    rows = [(b"b", stamp(1), b"")]
+    number = ledger.prepare(NewBatch(ITEMS, "ingest", "r", "upload", rows))
+    other = ledger.prepare(NewBatch("dataset.alley.items", "ingest", "r", "upload", rows))
+    ledger.forget_resource("dataset.street")
+    assert [batch.id for batch in ledger.open_batches()] == [other]
+    assert (ledger.batch(number).state, list(ledger.known(ITEMS))) == ("settled", [])
 
 
 def test_moving_a_dataset_takes_everything_along(ledger: Ledger) -> None:

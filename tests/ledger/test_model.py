@@ -69,10 +69,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def touch(self, work: tuple[str, Known]) -> None:
         address, rows = work
         known = self.known[address]
-        rows = {key: stamp for key, stamp in rows.items() if known.get(key, MAYBE_THERE) != MAYBE_THERE}
         serial = self.ledger.serial
         self.ledger.touch(address, rows.items())
-        known.update(rows)
+        known.update({key: stamp for key, stamp in rows.items() if known.get(key, MAYBE_THERE) != MAYBE_THERE})
         assert self.ledger.serial == serial
 
     @rule(work=addressed)

@@ -71,6 +71,35 @@ def test_another_endpoint_is_refused(filled: Path) -> None:
     assert caught.value.exit_code is Exit.LEDGER
 
 
+def test_another_spec_is_refused_once_one_is_written_down(filled: Path) -> None:
+    for spec in ("../nucleus.yaml", None, "../nucleus.yaml"):
+        Ledger.open(filled, endpoint="embedded", spec=spec).close()
+    for readonly in (False, True):
+        with pytest.raises(LedgerError, match=r"another spec, \.\./nucleus\.yaml, not to \.\./other\.yaml"):
+            Ledger.open(filled, endpoint="embedded", spec="../other.yaml", readonly=readonly)
+
+
+OPEN_ONCE = """
+import sys
+from pathlib import Path
+from nucleus_sync.ledger.ledger import Ledger
+sys.stdin.read()
+with Ledger.open(Path(sys.argv[1]), endpoint="embedded") as ledger:
+    print(ledger.lineage)
+"""
+
+
+def test_processes_that_make_a_ledger_at_once_make_one(path: Path) -> None:
+    command = [sys.executable, "-c", OPEN_ONCE, str(path)]
+    racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.close()
+    lineages = {racer.stdout.read() for racer in racers if racer.stdout}
+    assert [racer.wait() for racer in racers] == [0] * 6
+    assert len(lineages) == 1
+
+
 def test_a_newer_schema_is_refused(filled: Path) -> None:
     with closing(sqlite3.connect(filled)) as conn:
         conn.execute(f"PRAGMA user_version={VERSION + 1}")
