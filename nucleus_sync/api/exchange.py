@@ -98,7 +98,7 @@ class Exchange:
         raise kind(f"an answer that can't be read ({reason}): {text}", where=call.where, answer=text)
 
     async def answer(self, call: Call, *, policy: Policy | None = None) -> Answer:
-        """A success (any status below 400); raises what `nucleus_sync.errors` has for everything else."""
+        """A success (any status below 300); raises what `nucleus_sync.errors` has for everything else."""
         content = call.content()
         fresh = call.safety is not Safety.IDEMPOTENT and isinstance(content, bytes)
 
@@ -121,8 +121,23 @@ class Exchange:
         errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, once, is_storage=True)
         return await self._until_settled(send, errand, self._storage_throttle)
 
-    async def wait_before(self, errand: tuple[str, str], reason: str, *, attempt: int, wait: float) -> None:
-        """Tell that something is repeated, and wait."""
+    @property
+    def now(self) -> float:
+        """The clock that patience is measured with."""
+        return self._around.clock()
+
+    async def pause_or_raise(
+        self, errand: tuple[str, str], error: ApiError, failure: Failure, *, attempt: int, begun: float
+    ) -> None:
+        """Before something made of several calls is done again: wait, or raise `error` when that is no use."""
+        elapsed = self.now - begun
+        chance = self._around.chance()
+        move = next_move(self._policy, Safety.IDEMPOTENT, failure, attempt=attempt, elapsed=elapsed, chance=chance)
+        if not isinstance(move, Again):
+            raise error
+        await self._pause(errand, failure.reason, attempt=attempt, wait=move.wait)
+
+    async def _pause(self, errand: tuple[str, str], reason: str, *, attempt: int, wait: float) -> None:
         method, path = errand
         if self._on_retry is not None:
             self._on_retry(RetryNote(method, path, attempt, wait, scrub(reason, self._credentials)))
@@ -150,11 +165,14 @@ class Exchange:
             )
             if not isinstance(move, Again):
                 raise self._error(errand, settled, move)
-            await self.wait_before((errand.method, errand.path), settled.reason, attempt=attempt, wait=move.wait)
+            await self._pause((errand.method, errand.path), settled.reason, attempt=attempt, wait=move.wait)
 
     def _settled(self, came: Answer | Failure) -> Answer | Failure:
-        if isinstance(came, Failure) or came.status < 400:
+        if isinstance(came, Failure) or came.status < 300:
             return came
+        if came.status < 400:
+            # Following it could carry the key to another host.
+            return Failure("it redirects to another address", status=came.status)
         asked = retry_after(came.headers.get("retry-after"), self._around.wall())
         return Failure(scrub(answer_text(came.content), self._credentials), status=came.status, retry_after=asked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,9 +15,9 @@ from msgspec import Struct
 from nucleus_sync.api.calls import Call, get, given, post
 from nucleus_sync.api.exchange import Exchange
 from nucleus_sync.api.multipart import PNG, SNIFFED_BYTES, FilePart, Multipart, file_names, image_type
-from nucleus_sync.api.retry import Failure, Safety, wait_before_next
+from nucleus_sync.api.retry import Failure, Safety
 from nucleus_sync.api.wire import Job, UploadTally
-from nucleus_sync.errors import ApiError, SourceError, Unreachable, UsageError
+from nucleus_sync.errors import ApiError, SourceError, UsageError
 from nucleus_sync.records.annotation import Mask
 from nucleus_sync.records.item import LocalItem
 
@@ -24,8 +25,7 @@ MOST_BYTES = 0x1FFFFFE8
 """Longest NDJSON that the server's runtime can hold as one string (nucleus-api §1.6)."""
 FILES_PER_REQUEST = 10
 _ASYNC = {"async": "1"}
-_PUT_ATTEMPTS = 6
-_STALE = frozenset({400, 403, 404, 408, 409})
+_STALE = frozenset({307, 400, 403, 404, 408, 409})
 """What storage answers to a URL that is too old, or to a body that came too slowly."""
 
 
@@ -58,18 +58,16 @@ class Uploads:
         Safe to repeat before the trigger; every attempt asks for a fresh URL.
         """
         _check_size(path, size)
-        for attempt in range(1, _PUT_ATTEMPTS + 1):
+        begun = self._exchange.now
+        for attempt in count(1):
             url = await self._signed_url(dataset_id, request_id)
             try:
                 await self._exchange.put_file(url, path, size)
             except ApiError as error:
-                if attempt == _PUT_ATTEMPTS or not _is_worth_another(error):
-                    raise
-                reason = error.what
+                failure = _storage_failure(error)
+                await self._exchange.pause_or_raise(("PUT", "storage"), error, failure, attempt=attempt, begun=begun)
             else:
                 return
-            wait = wait_before_next(self._exchange.policy, Failure(reason), attempt=attempt, chance=1.0)
-            await self._exchange.wait_before(("PUT", "storage"), reason, attempt=attempt, wait=wait)
 
     async def trigger_items(self, dataset_id: str, request_id: str, update: bool) -> Job:
         """Ingest image items; job `uploadDatasetItems`."""
@@ -161,8 +159,9 @@ def _json(body: Any, where: str) -> bytes:
     return content
 
 
-def _is_worth_another(error: ApiError) -> bool:
-    return isinstance(error, Unreachable) or error.status in _STALE or (error.status or 0) >= 500
+def _storage_failure(error: ApiError) -> Failure:
+    """A stale URL counts as a fault that a fresh one may mend."""
+    return Failure(error.what, status=408 if error.status in _STALE else error.status)
 
 
 def _check_size(path: Path, size: int) -> None:

@@ -56,6 +56,13 @@ async def test_a_creation_whose_answer_cannot_be_read_is_unknown(api: Api, recor
         await api.datasets.create("a")
 
 
+async def test_a_redirect_is_not_followed_with_the_key(api: Api, recorder: Recorder) -> None:
+    recorder.replies(Reply(301, b"", {"Location": "http://elsewhere.example/"}))
+    with pytest.raises(ApiError, match="redirects"):
+        await api.datasets.all()
+    assert len(recorder.requests) == 1
+
+
 async def test_retry_after_is_waited_for(api: Api, recorder: Recorder, time: FastTime) -> None:
     recorder.replies(Reply(429, {}, {"Retry-After": "7"}), [])
     await api.datasets.all()

@@ -10,11 +10,11 @@ import pytest
 from nucleus_sync import __version__
 from nucleus_sync.api.client import Api, ApiKey, LimitedKey
 from nucleus_sync.api.uploads import LocalMask
-from nucleus_sync.errors import OutcomeUnknown, SourceError, UsageError
+from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError, UsageError
 from nucleus_sync.records.annotation import Mask, Segment
 from nucleus_sync.records.item import Item, LocalItem
 
-from .conftest import KEY
+from .conftest import KEY, FastTime
 from .recorder import DROP, Recorder, Reply
 
 JOB = {"job_id": "job_1", "job_last_known_status": "Queued", "job_type": "x", "job_creation_time": "now"}
@@ -116,6 +116,32 @@ async def test_a_put_that_fails_is_repeated_with_a_fresh_url(api: Api, recorder:
     )
     await api.uploads.ndjson("ds_1", spool, 3, "req1")
     assert [r.target for r in recorder.requests if r.method == "PUT"] == [f"/s?sig={n}" for n in range(4)]
+
+
+async def test_storage_that_is_away_is_waited_for_as_long_as_nucleus(
+    api: Api, recorder: Recorder, tmp_path: Path, time: FastTime
+) -> None:
+    spool = tmp_path / "batch.jsonl"
+    spool.write_bytes(b"{}\n")
+    recorder.routes(
+        {"GET": {"signed_url": f"{recorder.url}/s"}, "PUT": lambda _: Reply(503 if time.now < 1200 else 200, b"")}
+    )
+    await api.uploads.ndjson("ds_1", spool, 3, "req1")
+    assert len(recorder.requests) < 80
+
+
+@pytest.mark.parametrize(("status", "puts"), [(403, 6), (501, 1), (411, 1)])
+async def test_storage_that_refuses_is_an_error_of_its_own(
+    api: Api, recorder: Recorder, tmp_path: Path, status: int, puts: int
+) -> None:
+    spool = tmp_path / "batch.jsonl"
+    spool.write_bytes(b"{}\n")
+    refusal = Reply(status, b"<Error><Code>No</Code><Message>not so</Message></Error>")
+    recorder.routes({"GET": {"signed_url": f"{recorder.url}/s"}, "PUT": refusal})
+    with pytest.raises(ApiError, match=f"PUT 127.0.0.1: storage answered .{status}.: No: not so") as caught:
+        await api.uploads.ndjson("ds_1", spool, 3, "req1")
+    assert caught.value.exit_code == 1
+    assert sum(request.method == "PUT" for request in recorder.requests) == puts
 
 
 async def test_a_spool_of_another_size_is_not_sent(api: Api, recorder: Recorder, tmp_path: Path) -> None:
