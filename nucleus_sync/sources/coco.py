@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import msgspec
-from msgspec import Raw
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
@@ -129,22 +128,22 @@ class CocoReader:
             fix = "give each image an id of its own; until then their annotations are ambiguous"
             report(Problem(self._surroundings.name, where, record, cause, words, fix=fix, count=0))
 
-    def _examined(self, entries: ImageEntries) -> Iterator[tuple[Place, Raw | bytes, Image, Facts | None]]:
+    def _examined(self, entries: ImageEntries) -> Iterator[tuple[Place, bytes, Image, Facts | None]]:
         """All entries with the facts of their files, new ones read a few at a time side by side."""
-        elements = entries.all()
+        found = ((place, raw, entries.image(raw, place.offset)) for place, raw in entries.all())
+        if self._spec.images is None:
+            yield from ((*each, None) for each in found)
+            return
         with ThreadPoolExecutor(_EXAMINERS, thread_name_prefix="coco") as examiners:
-            while batch := [
-                (place, raw, entries.image(raw, place.offset)) for place, raw in islice(elements, _TOGETHER)
-            ]:
-                paths = [image.path if not image.state else "" for _, _, image in batch]
-                facts = examiners.map(self._facts, paths)
-                for (place, raw, image), found in zip(batch, facts, strict=True):
-                    yield place, raw, image, found
+            while batch := list(islice(found, _TOGETHER)):
+                for each, facts in zip(batch, examiners.map(self._facts, batch), strict=True):
+                    yield (*each, facts)
 
-    def _facts(self, path: str) -> Facts | None:
-        return self._file.facts(path, whole=self._image_url is None) if path else None
+    def _facts(self, found: tuple[Place, bytes, Image]) -> Facts | None:
+        image = found[2]
+        return None if image.state else self._file.facts(image.path, whole=self._image_url is None)
 
-    def _raw(self, content: Raw | bytes, image: Image, facts: Facts | None) -> bytes:
+    def _raw(self, content: bytes, image: Image, facts: Facts | None) -> bytes:
         if image.note or (facts and (facts.finding or facts.invalid or size_note(image, facts))):
             return LOOK_AGAIN
         return raw_hash(content, self._seed(image, facts))

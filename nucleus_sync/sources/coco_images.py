@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Struct
 
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.sources.coco_label import Id, named, plain_id
@@ -86,13 +86,13 @@ class ImageEntries:
         self._is_plain = reference_id.text == "{file_name}"
         self._needs_all = not reference_id.fields <= _PATH_FIELDS
 
-    def all(self) -> Iterator[tuple[Place, Raw | bytes]]:
+    def all(self) -> Iterator[tuple[Place, bytes]]:
         """Every entry's place and bytes."""
         for window in self._document.windows(self._section):
             for number, raw in enumerate(window.raws):
                 yield Place(window.offsets[number], window.lengths[number], window.first + number), raw
 
-    def image(self, content: Raw | bytes, offset: int) -> Image:
+    def image(self, content: bytes, offset: int) -> Image:
         """One entry, matched; whatever is wrong is in its state, cause and detail."""
         try:
             entry = _entry(content)
@@ -110,7 +110,7 @@ class ImageEntries:
             return Image(entry.id, name, width, height, "", "", None, State.MISSING, cause, miss.note, fix)
         return self._named(entry.id, name, width, height, path, note, content, offset)
 
-    def fields(self, content: Raw | bytes, offset: int, path: str) -> dict[str, Any]:
+    def fields(self, content: bytes, offset: int, path: str) -> dict[str, Any]:
         """What templates over an entry may name: its own fields, and the parts of its path."""
         element = self._document.decoded(content, offset)
         own = element if isinstance(element, dict) else {}
@@ -128,9 +128,10 @@ class ImageEntries:
                 table.add_unusable(image.id, image.state, image.detail, image.file_name)
             else:
                 table.add(image.id, image.reference_id, image.width, image.height, image.path)
+        table.settle()
         return table
 
-    def _lenient(self, content: Raw | bytes, offset: int) -> tuple[_Entry, tuple[str, str] | None]:
+    def _lenient(self, content: bytes, offset: int) -> tuple[_Entry, tuple[str, str] | None]:
         element = self._document.decoded(content, offset)
         if not isinstance(element, dict):
             return _Entry(), ("not an object", f"is {named(element)}, not an object")
@@ -160,7 +161,7 @@ class ImageEntries:
         height: float,
         path: str,
         note: tuple[str, str] | None,
-        content: Raw | bytes,
+        content: bytes,
         offset: int,
     ) -> Image:
         """The image with its reference id."""
@@ -180,7 +181,7 @@ class ImageEntries:
             return Image(image_id, name, width, height, path, "", note, State.UNUSABLE, *wrong)
         return Image(image_id, name, width, height, path, reference_id, note)
 
-    def _key_fields(self, content: Raw | bytes, offset: int, path: str) -> dict[str, Any]:
+    def _key_fields(self, content: bytes, offset: int, path: str) -> dict[str, Any]:
         if self._needs_all:
             return self.fields(content, offset, path)
         parts = path_fields(path)

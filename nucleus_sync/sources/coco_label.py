@@ -31,11 +31,15 @@ class Label(Struct, gc=False):
 
 
 class Notes:
-    """What is wrong with one record (`faults`) and worth a word (`findings`): cause, detail, way out."""
+    """What is wrong with one record (`faults`) and worth a word (`findings`): cause, detail, way out.
 
-    __slots__ = ("faults", "findings")
+    `has_sound_geometry` is a quick yes; a no means that records.check has to be asked.
+    """
+
+    __slots__ = ("faults", "findings", "has_sound_geometry")
 
     def __init__(self) -> None:
+        self.has_sound_geometry = False
         self.faults: list[tuple[str, str, str | None]] = []
         self.findings: list[tuple[str, str, str | None]] = []
 

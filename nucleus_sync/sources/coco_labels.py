@@ -5,16 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import inf, isfinite
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Struct
+from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.annotation import Annotation, Box, Polygon
+from nucleus_sync.records.annotation import Annotation
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
-from nucleus_sync.records.key import annotation_id, annotation_key, is_unnumbered, unnumbered_key
+from nucleus_sync.records.key import annotation_key, is_unnumbered, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Record
 from nucleus_sync.sources.coco_label import Id, Label, Notes, leniently, missing_geometry, named, plain_id, strictly
@@ -30,6 +30,9 @@ LOCATOR = struct.Struct(">QIQH")
 
 _BLOCK = 256 * 1024
 _MOST_PARTS = 0xFFFF
+_LISTS_OF_ONE_RING = 3
+"""Opening brackets in a label with a box and one ring: with more, it is decoded to see how many rings it has."""
+_CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 TakeUnknown = Callable[[Problem, dict[str, Id]], None]
@@ -43,7 +46,6 @@ class _Keys(Struct, gc=False):
     id: Id | None = None
     image_id: Id | None = None
     category_id: Id | None = None
-    segmentation: Raw | None = None
 
 
 _keys = msgspec.json.Decoder(_Keys).decode
@@ -101,7 +103,8 @@ class Labels:
         One loop with local names: it runs once for each of millions.
         """
         images, pack = self.images, LOCATOR.pack
-        find_image, find_category = images.places.get, self.categories.get
+        find_image, find_category, by_position = images.place, self.categories.get, images.by_position
+        dense = len(by_position)
         names, starts, seeds, states = bytes(images.names), images.starts, images.seeds, images.states
         has_rings = self.rules.shaping.geometry in (None, "polygon")
         is_templated = self.rules.annotation_id is not None
@@ -113,12 +116,18 @@ class Labels:
                     keys = _keys(raw)
                 except _decoded_errors:
                     keys = self._lenient_keys(raw, offset)
-                place = find_image(keys.image_id)  # type: ignore[arg-type]
+                image_id = keys.image_id
+                if image_id.__class__ is int and 0 <= image_id < dense:  # type: ignore[operator]
+                    place: int | None = by_position[image_id]  # type: ignore[index]
+                else:
+                    place = find_image(image_id)
                 category = find_category(keys.category_id)  # type: ignore[arg-type]
-                if place is None or category is None or states[place]:
+                if place is None or place < 0 or category is None or states[place]:
                     self._report_homeless(keys, raw, offset, index, report, unknown)
                     continue
-                digest = raw_hash(raw, seeds[place] ^ category.seed)
+                digest = xxh3_64_digest(raw, seeds[place] ^ category.seed)
+                if digest == LOOK_AGAIN:
+                    digest = raw_hash(raw, seeds[place] ^ category.seed)
                 own = keys.id
                 if own.__class__ is int and not is_templated:
                     key = b"%b\x00a%d" % (names[starts[place] : starts[place + 1]], own)
@@ -128,26 +137,25 @@ class Labels:
                         continue
                     key = made
                 yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
-                if has_rings and keys.segmentation is not None and bytes(keys.segmentation).count(b"[") > 2:
+                if has_rings and raw.count(b"[") > _LISTS_OF_ONE_RING:
                     for part in range(1, self._parts(raw, offset, category)):
                         yield _part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
 
-    def _lenient_keys(self, raw: Raw | bytes, offset: int) -> _Keys:
+    def _lenient_keys(self, raw: bytes, offset: int) -> _Keys:
         element = self.document.decoded(raw, offset)
         if not isinstance(element, dict):
             return _NO_KEYS
-        segmentation = element.get("segmentation")
         own, image_id, category_id = (plain_id(element.get(name)) for name in ("id", "image_id", "category_id"))
-        return _Keys(own, image_id, category_id, Raw(b"[[[") if isinstance(segmentation, list) else None)
+        return _Keys(own, image_id, category_id)
 
-    def _parts(self, raw: Raw | bytes, offset: int, category: Category) -> int:
+    def _parts(self, raw: bytes, offset: int, category: Category) -> int:
         label = self._label(raw, offset, Notes())
         return min(part_count(label, category, self.rules.shaping), _MOST_PARTS)
 
     def _key(
         self,
         keys: _Keys,
-        raw: Raw | bytes,
+        raw: bytes,
         offset: int,
         index: int,
         place: int,
@@ -170,7 +178,7 @@ class Labels:
             return None
 
     def _report_homeless(
-        self, keys: _Keys, raw: Raw | bytes, offset: int, index: int, report: Report, unknown: TakeUnknown | None
+        self, keys: _Keys, raw: bytes, offset: int, index: int, report: Report, unknown: TakeUnknown | None
     ) -> None:
         """Report a label without a sound image or category."""
         element = self.document.decoded(raw, offset)
@@ -188,7 +196,7 @@ class Labels:
             report(problem)
 
     def _unknown_ids(self, keys: _Keys) -> Iterator[tuple[str, Id]]:
-        if keys.image_id is not None and keys.image_id not in self.images.places:
+        if keys.image_id is not None and keys.image_id not in self.images:
             yield "image_id", keys.image_id
         if keys.category_id is not None and keys.category_id not in self.categories:
             yield "category_id", keys.category_id
@@ -198,7 +206,7 @@ class Labels:
         if image_id is None:
             yield from _no_id("image_id", element)
             return
-        place = self.images.places.get(image_id)
+        place = self.images.place(image_id)
         if place is None:
             twin = self.images.twin(image_id)
             detail, fix = f"image_id {_quoted(image_id)} is not in images: no such image", None
@@ -230,6 +238,7 @@ class Labels:
         """The picked labels as records, in the order of the picks."""
         images, shaping, make_metadata = self.images, self.rules.shaping, self.rules.metadata
         names, starts, seeds = bytes(images.names), images.starts, images.seeds
+        widths, heights = images.widths, images.heights
         fetch, unpack, notes = _Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
         for pick in picks:
             offset, length, index, part = unpack(pick[2])
@@ -238,30 +247,27 @@ class Labels:
                 label = strictly(content)
             except _decoded_errors:
                 label = self._label(content, offset, notes)
-            place, category = images.places.get(label.image_id), self.categories.get(label.category_id)  # type: ignore[arg-type]
+            place, category = images.place(label.image_id), self.categories.get(label.category_id)  # type: ignore[arg-type]
             if place is None or category is None:
                 self._changed(index)
             if pick[1] != LOOK_AGAIN and raw_hash(content, seeds[place] ^ category.seed) != pick[1]:
                 self._changed(index)
-            frame = Frame(
-                category,
-                names[starts[place] : starts[place + 1]].decode(),
-                images.widths[place],
-                images.heights[place],
-                annotation_id(pick[0]) or "",
-                part,
-            )
+            start, end = starts[place], starts[place + 1]
+            own = pick[0][end - start + 2 :].decode()  # behind the reference id, NUL and "a"
+            frame = Frame(category, names[start:end].decode(), widths[place], heights[place], own, part)
             if make_metadata is not None:
                 self._add_metadata(frame, make_metadata, content, offset, notes)
             record = record_of(label, frame, shaping, notes)
-            if notes.faults or notes.findings or record is None or not _is_surely_sound(record):
+            is_sure = notes.has_sound_geometry and not (notes.faults or notes.findings)
+            if not is_sure or not _is_surely_sound(record):
                 is_fit = self._judge(pick, record, label, content, offset, index, part, notes, report)
                 notes = Notes()
                 if not is_fit:
                     continue
+            notes.has_sound_geometry = False
             yield pick, record  # type: ignore[misc]
 
-    def _label(self, content: Raw | bytes, offset: int, notes: Notes) -> Label:
+    def _label(self, content: bytes, offset: int, notes: Notes) -> Label:
         try:
             return strictly(content)
         except _decoded_errors:
@@ -341,39 +347,14 @@ class _Fetch:
         return self._block[:length]
 
 
-def _is_surely_sound(record: Annotation) -> bool:
-    """A quick yes for what has no complaint in records.check; no means that the checks have to be asked."""
-    if record.__class__ is Box:
-        geometry = record.geometry
-        sound = (
-            0 < geometry.width < inf
-            and 0 < geometry.height < inf
-            and -inf < geometry.x < inf
-            and -inf < geometry.y < inf
-        )
-    elif record.__class__ is Polygon:
-        vertices = record.geometry.vertices
-        sound = len(vertices) > 2 and _has_area(vertices)
-    else:
-        return False
-    confidence = record.confidence
+def _is_surely_sound(record: Any) -> bool:
+    """A quick yes for the rest of a record whose geometry is sound; no means that the checks have to be asked."""
+    confidence, metadata = record.confidence, record.metadata
     return (
-        sound
-        and (confidence is UNSET or 0 <= confidence <= 1)
-        and len(record.metadata) < 2
-        and (not record.metadata or record.metadata == {"iscrowd": 1})
-        and bool(record.label and record.annotation_id and record.reference_id)
-        and "\x00" not in record.reference_id
+        (confidence is UNSET or 0 <= confidence <= 1)
+        and (not metadata or metadata == _CROWD)
+        and bool(record.label and record.annotation_id)
     )
-
-
-def _has_area(vertices: list[Any]) -> bool:
-    """Whether all is finite, and three neighbours at the start span a triangle."""
-    total = 0.0
-    for vertex in vertices:
-        total += vertex.x + vertex.y
-    a, b, c = vertices[0], vertices[1], vertices[2]
-    return isfinite(total) and (b.x - a.x) * (c.y - a.y) != (c.x - a.x) * (b.y - a.y)
 
 
 def _part_key(key: bytes, part: int) -> bytes:

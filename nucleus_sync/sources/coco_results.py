@@ -99,7 +99,7 @@ class _Unknown:
 
     def __init__(self, labels: Labels, report: Report) -> None:
         self._report = report
-        self._known: dict[str, Container[Id]] = {"image_id": labels.images.places, "category_id": labels.categories}
+        self._known: dict[str, Container[Id]] = {"image_id": labels.images, "category_id": labels.categories}
         self._held: list[tuple[Problem, dict[str, Id]]] = []
 
     def take(self, problem: Problem, unknown: dict[str, Id]) -> None:

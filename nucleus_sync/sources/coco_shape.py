@@ -125,6 +125,7 @@ def _box(label: Label, frame: Frame, shaping: Shaping, notes: Notes) -> Box | No
     x, y, width, height = box
     if frame.width and (x < 0 or y < 0 or x + width > frame.width or y + height > frame.height):
         x, y, width, height = _bounded_box(box, frame, shaping, notes)
+    notes.has_sound_geometry = width > 0 < height  # and finite: see record_of
     return Box(
         label=frame.category.label,
         geometry=BoxGeometry(x, y, width, height),
@@ -206,6 +207,7 @@ def _polygon(label: Label, frame: Frame, shaping: Shaping, notes: Notes) -> Poly
         return None
     if frame.width and ring:
         ring = _bounded_ring(ring, frame, shaping, notes)
+    notes.has_sound_geometry = len(ring) > 5 and _spans_triangle(ring) and isfinite(sum(ring))
     if len(ring) > 6 and ring[0] == ring[-2] and ring[1] == ring[-1]:
         ring = ring[:-2]  # Nucleus closes rings itself
     numbers = iter(ring)
@@ -217,6 +219,12 @@ def _polygon(label: Label, frame: Frame, shaping: Shaping, notes: Notes) -> Poly
         metadata=_metadata(label, frame),
         confidence=_score(label, shaping, notes),
     )
+
+
+def _spans_triangle(ring: list[float]) -> bool:
+    """Whether the first three points aren't on one line."""
+    x, y = ring[0], ring[1]
+    return (ring[2] - x) * (ring[5] - y) != (ring[4] - x) * (ring[3] - y)
 
 
 def _complain_of_no_ring(label: Label, notes: Notes) -> None:

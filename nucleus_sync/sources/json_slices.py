@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -44,7 +45,7 @@ _decode_raw = msgspec.json.Decoder(Raw).decode
 class Window(NamedTuple):
     """Neighbouring elements: `raws[i]` lies at `offsets[i]` of the file and is element `first + i`."""
 
-    raws: list[Raw | bytes]
+    raws: list[bytes]
     offsets: list[int]
     lengths: list[int]
     first: int
@@ -108,9 +109,10 @@ class JsonFile:
         """The elements of an array, in order."""
         index = 0
         for raws, start, text in self._slices(section.start, section.end):
-            lengths = [memoryview(raw).nbytes for raw in raws]
-            yield Window(raws, _offsets(text, lengths, start), lengths, index)
-            index += len(raws)
+            elements = list(map(bytes, raws))
+            lengths = list(map(len, elements))
+            yield Window(elements, _offsets(text, elements, lengths, start), lengths, index)
+            index += len(elements)
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """Bytes of the file; SourceError when it has become shorter."""
@@ -433,31 +435,28 @@ def _raws(text: bytes, length: int) -> list[Raw | bytes] | None:
         covered = _decode_raws(b"[" + tamed + b"]")
     except (msgspec.DecodeError, RecursionError):
         return None
-    lengths = [memoryview(raw).nbytes for raw in covered]
-    return [part[start : start + size] for start, size in zip(_offsets(part, lengths, 0), lengths, strict=True)]
+    elements = list(map(bytes, covered))
+    lengths = list(map(len, elements))
+    offsets = _offsets(tamed, elements, lengths, 0)
+    return [part[start : start + size] for start, size in zip(offsets, lengths, strict=True)]
 
 
-def _offsets(text: bytes, lengths: list[int], start: int) -> list[int]:
-    """Where the elements of a text lie. Most writers put the same gap everywhere; each gap is looked at."""
-    first = _GAP.match(text, lengths[0]) if lengths else None
-    gap = first[0] if first else b","
-    width = len(gap)
-    starts_with = text.startswith
-    match_gap = _GAP.match
+def _offsets(text: bytes, elements: list[bytes], lengths: list[int], start: int) -> list[int]:
+    """Where the elements of a text lie. Most writers put the same gap everywhere; joining them again shows it."""
+    if not elements:
+        return []
+    first = _GAP.match(text, lengths[0])
+    gap = first[0] if first else b""
+    if gap.join(elements) == text:
+        width = len(gap)
+        return list(accumulate([length + width for length in lengths[:-1]], initial=start))
     place = 0
     offsets = []
     for length in lengths:
         offsets.append(start + place)
-        place += length
-        if starts_with(gap, place) and text[place + width : place + width + 1] not in _BLANK_BYTES:
-            place += width
-        else:
-            found = match_gap(text, place)
-            place = found.end() if found else place
+        found = _GAP.match(text, place + length)
+        place = found.end() if found else place + length
     return offsets
-
-
-_BLANK_BYTES = frozenset((b" ", b"\t", b"\r", b"\n"))
 
 
 def _end_of_value(text: bytes) -> int | str:
