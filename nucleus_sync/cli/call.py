@@ -31,10 +31,8 @@ def _flag(*names: str, help_text: str, **kind: Any) -> Callable[[_Command], _Com
     return click.option(*names, help=help_text, callback=_remember, expose_value=False, **kind)
 
 
-_PLACE = (
-    _flag("-C", "folder", metavar="DIR", help_text="Act as if started in DIR."),
-    _flag("-f", "--file", "file", metavar="FILE", help_text="The spec; default: nucleus.yaml."),
-)
+_FOLDER = _flag("-C", "folder", metavar="DIR", help_text="Act as if started in DIR.")
+_FILE = _flag("-f", "--file", "file", metavar="FILE", help_text="The spec; default: nucleus.yaml.")
 _EMBEDDED = _flag("--embedded", is_flag=True, help_text="Use an emulator inside the process instead of Nucleus.")
 _OUTPUT = (
     _flag("--json", "json", is_flag=True, help_text="JSON on stdout: one document, or events as JSON Lines."),
@@ -42,20 +40,26 @@ _OUTPUT = (
     _flag("-v", "--verbose", "verbose", is_flag=True, help_text="Every job, and a trace for internal errors."),
     _flag("--no-color", "no_color", is_flag=True, help_text="No colours (NO_COLOR does the same)."),
 )
+_Option = Callable[[_Command], _Command]
 
 
-def global_flags(function: _Command) -> _Command:
-    """Add all global flags to the group or to a command."""
-    for option in reversed((*_PLACE, _EMBEDDED, *_OUTPUT)):
-        function = option(function)
-    return function
+def _all_of(*options: _Option[Any]) -> _Option[_Command]:
+    def add(function: _Command) -> _Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
-def output_flags(function: _Command) -> _Command:
-    """Add only the flags on output: for commands that open no spec."""
-    for option in reversed(_OUTPUT):
-        function = option(function)
-    return function
+global_flags = _all_of(_FOLDER, _FILE, _EMBEDDED, *_OUTPUT)
+"""For the group, and for commands that ask the ledger or Nucleus."""
+spec_flags = _all_of(_FOLDER, _FILE, *_OUTPUT)
+"""For commands that only read or write the spec and its sources."""
+place_flags = _all_of(_FOLDER, *_OUTPUT)
+"""For commands that open a file or folder of their own."""
+output_flags = _all_of(*_OUTPUT)
+"""For commands that open nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from nucleus_sync.cli.call import Call, output_flags
+from nucleus_sync.cli.call import Call, place_flags
 from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
 
 MARK = ".nucleus-sync-demo"
@@ -25,7 +25,7 @@ STEPS = (
 
 @click.command("demo")
 @click.argument("directory", metavar="[DIR]", default="nucleus-sync-demo")
-@output_flags
+@place_flags
 def command(directory: str) -> int:
     """Write a small example, then validate, plan, apply and evaluate it against an emulator; no key needed.
 

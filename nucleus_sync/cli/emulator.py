@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from nucleus_sync.cli.call import Call, output_flags
+from nucleus_sync.cli.call import Call, place_flags
 from nucleus_sync.errors import NucleusSyncError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     help="Before a job works.",
 )
 @click.option("--faults", metavar="FILE", help="YAML or JSON rules: which requests and jobs go wrong, and how.")
-@output_flags
+@place_flags
 def command(port: int, data: str, latency: float, faults: str | None) -> None:
     """Serve an emulated Nucleus on 127.0.0.1 until Ctrl-C; the official SDK works against it, too."""
     try:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.call import Call, spec_flags
 from nucleus_sync.errors import NucleusSyncError, UsageError
 
 
 @click.command("init")
 @click.argument("directory", metavar="[DIR]", default=".")
-@global_flags
+@spec_flags
 def command(directory: str) -> None:
     """Look at a folder, guess its formats, and write a commented nucleus.yaml that validates."""
     from nucleus_sync.render import json

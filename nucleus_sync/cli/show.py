@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import rich_click as click
 
-from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.call import Call, place_flags
 from nucleus_sync.errors import UsageError
 
 
 @click.command("show")
 @click.argument("plan_file", metavar="PLAN")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), help="Default: text.")
-@global_flags
+@place_flags
 def command(plan_file: str, form: str | None) -> None:
     """Print a saved plan; touch nothing else, so that a stale one can be read, too."""
     from nucleus_sync.cli.plan import plan_in

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.call import Call, spec_flags
 from nucleus_sync.errors import Exit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SECTIONS = ("sources", "datasets", "models", "evaluations")
 @click.command("validate")
 @click.option("--sources", "with_sources", is_flag=True, help="Read every source and check every record, too.")
 @click.option("--no-cache", is_flag=True, help="Read files again that have not changed.")
-@global_flags
+@spec_flags
 def command(with_sources: bool, no_cache: bool) -> int:
     """Check the spec, and with --sources every record; send nothing."""
     from nucleus_sync.spec.load import load
