@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 
 from nucleus_sync.errors import LedgerError, Locked
@@ -223,10 +221,10 @@ def _is_empty(conn: sqlite3.Connection) -> bool:
 def _create(conn: sqlite3.Connection, endpoint: str, now: float, *, lineage: str | None = None) -> None:
     conn.execute("BEGIN IMMEDIATE")
     if _is_empty(conn):  # nobody was faster
-        for statement in statements(files(__package__).joinpath("schema.sql").read_text("utf-8")):
+        for statement in statements(Path(__file__).with_name("schema.sql").read_text("utf-8")):
             conn.execute(statement)
         rows = {
-            "lineage": uuid.uuid4().hex if lineage is None else lineage,
+            "lineage": os.urandom(16).hex() if lineage is None else lineage,
             "serial": 0,
             "endpoint": endpoint,
             "created_at": now,

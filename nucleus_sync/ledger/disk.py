@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from nucleus_sync.errors import LedgerError
@@ -50,6 +48,8 @@ def make_private_file(path: Path) -> None:
 
 def assure_room(folder: Path, room: int = ROOM) -> None:
     """Write and flush a little, and see that `room` bytes are free. Raises LedgerError when the disk says no."""
+    import tempfile  # not needed by commands that send nothing
+
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(4096))
@@ -57,7 +57,8 @@ def assure_room(folder: Path, room: int = ROOM) -> None:
             os.fsync(probe.fileno())
     except OSError as error:
         raise unwritable(folder, error) from error
-    free = shutil.disk_usage(folder).free
+    blocks = os.statvfs(folder)
+    free = blocks.f_bavail * blocks.f_frsize
     if free < room:
         raise LedgerError(
             f"the disk is nearly full: {free // 1048576} MiB free, {room // 1048576} MiB wanted",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 import sqlite3
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -55,7 +54,7 @@ class Lock:
         self._database = ledger.database
         self._os_lock = OsLock(lock_path(ledger.path))
         self._owner = owner or _user()
-        self._host = host or socket.gethostname()
+        self._host = host or os.uname().nodename
         self._pid = pid or os.getpid()
 
     @property
@@ -179,4 +178,4 @@ def _user() -> str:
 
 
 def _clock_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

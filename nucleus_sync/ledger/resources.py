@@ -118,6 +118,8 @@ def move(tx: Transaction, address: str, new_address: str) -> None:
         raise UsageError("the ledger has nothing there", where=address, fix="nucleus-sync state list shows what it has")
     if _anything_at(tx.conn, new_address):
         raise UsageError("the ledger has something there already", where=new_address)
+    if batches.open_ones(tx.conn):  # their details speak of streams by address
+        raise UsageError("batches are in flight", where=address, fix="let nucleus-sync apply finish them first")
     for (stream,) in _predictions_on(tx.conn, address):
         renamed = f"{stream.removesuffix(address.removeprefix('dataset.'))}{new_address.removeprefix('dataset.')}"
         for table in ("streams", "batches", "jobs"):

@@ -6,7 +6,7 @@
 --
 -- Times are unix seconds (REAL). JSON is TEXT. Keys and stamps are those of records/key and records/fingerprint.
 
--- What the ledger is. Rows: lineage (hex of a random uuid: which ledger this is), serial (raised once by every
+-- What the ledger is. Rows: lineage (128 random bits in hex: which ledger this is), serial (raised once by every
 -- transaction that changes something a plan depends on), endpoint (the Nucleus it speaks of; `embedded` is one too),
 -- spec (path of the spec from the ledger's folder; once it was opened for one), created_at, fingerprint_version (of the content hashes in `known`).
 CREATE TABLE meta (

@@ -113,6 +113,13 @@ def test_a_move_from_nothing_or_onto_something_is_refused(ledger: Ledger, old: s
         ledger.move(old, new)
 
 
+def test_nothing_moves_while_batches_are_in_flight(ledger: Ledger) -> None:
+    fill(ledger)
+    ledger.prepare(NewBatch(ITEMS, "ingest", "r", "upload", [(b"b", stamp(1), b"")]))
+    with pytest.raises(UsageError, match="in flight"):
+        ledger.move("dataset.street", "dataset.road")
+
+
 def test_known_records_come_sorted_and_can_be_taken_up_anywhere(ledger: Ledger) -> None:
     rows = [(b"%05d" % number, stamp(number)) for number in range(1, 5_001)]
     ledger.adopt(ITEMS, reversed(rows))
