@@ -29,7 +29,7 @@ from .faults import Effect, Faults
 from .jobs import Jobs
 from .refusals import Refused
 from .routes import TABLE
-from .world import World, now_text
+from .world import World, now_text, to_json
 
 BASE = "/v1/nucleus"
 _LOG = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class App:
         return Call(
             world=self._world,
             jobs=self._jobs,
-            base=str(request.base_url).rstrip("/"),
+            address=str(request.base_url).rstrip("/"),
             path=parameters,
             query=dict(request.query_params),
             body=body,
@@ -226,7 +226,7 @@ def _response(answer: Any) -> Response:
 
 
 def _json(status: int, value: Any) -> Response:
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+    return Response(to_json(value), status_code=status, media_type="application/json")
 
 
 def _not_found() -> Response:

@@ -26,11 +26,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, authenticated and parsed. `base` is the server's address without a path."""
+    """One request, authenticated and parsed. `address` is the server's, without a path."""
 
     world: World
     jobs: Jobs
-    base: str
+    address: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: dict[str, Any]

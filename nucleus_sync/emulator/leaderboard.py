@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .evaluations import boxes_of
+from .matching import Row, matches
 from .refusals import Refused
 from .world import World, from_json, to_json
 
@@ -13,8 +15,8 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _f1(counts: dict[str, int]) -> float | None:
-    return _ratio(2 * counts["tp"], 2 * counts["tp"] + counts["fp"] + counts["fn"])
+def _f1(tp: int, fp: int, fn: int) -> float | None:
+    return _ratio(2 * tp, 2 * tp + fp + fn)
 
 
 _SCORES: dict[str, Callable[[dict[str, Any]], float | None]] = {
@@ -29,7 +31,7 @@ _SCORES: dict[str, Callable[[dict[str, Any]], float | None]] = {
     "RECALL": lambda charts: _ratio(
         charts["totalCounts"]["tp"], charts["totalCounts"]["tp"] + charts["totalCounts"]["fn"]
     ),
-    "F1": lambda charts: _f1(charts["totalCounts"]),
+    "F1": lambda charts: _f1(*(charts["totalCounts"][key] for key in ("tp", "fp", "fn"))),
 }
 
 
@@ -68,7 +70,40 @@ def _candidates(world: World, body: dict[str, Any]) -> list[Any]:
     return rows if chosen is None else [row for row in rows if world.ids.spell("prj", row["model"]) in chosen]
 
 
+def f1_curve(world: World, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answer of `leaderboard/f1Curve`: F1 at IoU 0.5 over confidence thresholds, the best curves first."""
+    top = body.get("top_n", 5)
+    if not isinstance(top, int) or top < 1:
+        raise Refused(400, "top_n must be a positive number.")
+    curves = [(_curve(matches(boxes_of(row), 0.5)), row) for row in _candidates(world, body)]
+    best = [(max(point["score"] for point in points), points, row) for points, row in curves]
+    best.sort(key=lambda entry: -entry[0])
+    return [
+        _names(world, row) | {"best_f1": score, "points": points, "rank": rank}
+        for rank, (score, points, row) in enumerate(best[:top], start=1)
+    ]
+
+
+def _curve(rows: list[Row]) -> list[dict[str, float]]:
+    """F1 when only predictions of at least some confidence count; what is dropped leaves its truth unfound."""
+    hits = [row.guess.score for row in rows if row.kind == "TP" and row.guess]
+    wrong = [row.guess.score for row in rows if row.kind == "FP" and row.guess]
+    truths = len(hits) + sum(row.kind == "FN" for row in rows)
+    points = []
+    for step in range(0, 100, 5):
+        threshold = step / 100
+        tp = sum(score >= threshold for score in hits)
+        fp = sum(score >= threshold for score in wrong)
+        points.append({"confidence_threshold": threshold, "score": _f1(tp, fp, truths - tp) or 0.0})
+    return points
+
+
 def _as_read(world: World, row: Any, score: float, rank: int) -> dict[str, Any]:
+    versions = dict.fromkeys(("model_version_major", "model_version_minor", "model_version_label"))
+    return _names(world, row) | versions | {"parent_model_project_id": None, "score": score, "rank": rank}
+
+
+def _names(world: World, row: Any) -> dict[str, Any]:
     spell = world.ids.spell
     return {
         "evaluation_id": spell("evalv2", row["pk"]),
@@ -77,10 +112,4 @@ def _as_read(world: World, row: Any, score: float, rank: int) -> dict[str, Any]:
         "model_run_name": row["run_name"],
         "model_id": spell("prj", row["model"]),
         "model_name": row["model_name"],
-        "model_version_major": None,
-        "model_version_minor": None,
-        "model_version_label": None,
-        "parent_model_project_id": None,
-        "score": score,
-        "rank": rank,
     }

@@ -27,7 +27,6 @@ GET slice/{slc}/embeddings
 GET slice/{slc}/export_raw_json
 GET slice/{slc}/exportScaleTaskInfo
 POST slice/{slc}/{project}/send_to_labeling
-POST leaderboard/f1Curve
 POST model/{prj}/weights/presign
 POST model/{prj}/weights/finalize
 GET model/{prj}/weights

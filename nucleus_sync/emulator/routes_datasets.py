@@ -81,7 +81,7 @@ def _delete(call: Call) -> Any:
 def _signed_url(call: Call) -> Any:
     dataset_pk(call)
     expired = call.effect is not None and call.effect.expired
-    url = storage.signed_url(call.world, call.base, call.path["ds"], call.path["request"], expired=expired)
+    url = storage.signed_url(call.world, call.address, call.path["ds"], call.path["request"], expired=expired)
     return {"signed_url": url}
 
 
@@ -168,7 +168,7 @@ def with_media(call: Call, answer: dict[str, Any], row: sqlite3.Row) -> dict[str
     """Add the address of the emulator's own copy of an uploaded image."""
     if row["sha256"] is None:
         return answer
-    return answer | {"processed_url": f"{call.base}/_emulator/media/{row['sha256']}"}
+    return answer | {"processed_url": f"{call.address}/_emulator/media/{row['sha256']}"}
 
 
 def _delete_item(call: Call) -> Any:

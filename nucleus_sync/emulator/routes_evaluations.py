@@ -144,6 +144,10 @@ def _ranking(call: Call) -> Any:
     return leaderboard.ranking(call.world, call.body)
 
 
+def _f1_curve(call: Call) -> Any:
+    return leaderboard.f1_curve(call.world, call.body)
+
+
 ROUTES = [
     Route("POST", "benchmarks", _create),
     Route("GET", "benchmarks", _list),
@@ -169,4 +173,5 @@ ROUTES = [
     Route("PATCH", "evaluationV2Presets/{preset}", _change_preset),
     Route("DELETE", "evaluationV2Presets/{preset}", _delete_preset),
     Route("POST", "leaderboard/ranking", _ranking),
+    Route("POST", "leaderboard/f1Curve", _f1_curve),
 ]

@@ -19,11 +19,11 @@ LIFE = 900
 PREFIX = "/_storage/"
 
 
-def signed_url(world: World, base: str, dataset_id: str, request_id: str, *, expired: bool = False) -> str:
+def signed_url(world: World, address: str, dataset_id: str, request_id: str, *, expired: bool = False) -> str:
     """A URL to which the file of one upload may be PUT."""
     key = f"{dataset_id}/{request_id.encode().hex()}"
     expires = int(time.time()) + (-1 if expired else LIFE)
-    return f"{base}{PREFIX}{key}?expires={expires}&signature={_signature(world, key, expires)}"
+    return f"{address}{PREFIX}{key}?expires={expires}&signature={_signature(world, key, expires)}"
 
 
 def _signature(world: World, key: str, expires: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import json
 import secrets
 import shutil
 import sqlite3
@@ -88,7 +89,10 @@ def time_text(unix: float) -> str:
 
 def to_json(value: Any) -> str:
     """A value as JSON text, for a column."""
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except OverflowError:  # integers of more than 64 bits, which users may well have in their metadata
+        return json.dumps(value)
 
 
 def from_json(text: str | None) -> Any:

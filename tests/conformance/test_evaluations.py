@@ -167,6 +167,10 @@ def test_leaderboard(client, judged, model, evaluate) -> None:
     found = evaluate(judged, model)
     (row,) = client.leaderboard_ranking("RECALL", [found.benchmark_id])
     assert (row.rank, row.model_id, round(row.score, 3)) == (1, model.id, 0.333)
+    (curve,) = client.leaderboard_f1_curve([found.benchmark_id])
+    scores = {point.confidence_threshold: round(point.score, 3) for point in curve.points}
+    # One of three found: with two mistakes, with the confident one, with none, and nothing at all.
+    assert [scores[each] for each in (0.3, 0.8, 0.85, 0.95)] == [0.333, 0.4, 0.5, 0.0]
 
 
 def test_benchmarks_skip_items_without_ground_truth(client, judged) -> None:

@@ -31,7 +31,7 @@ def test_a_task_makes_another_key(api: Api, dataset: str) -> None:
 
 def test_records_come_back_without_nulls_and_with_their_numbers(api: Api, dataset: str) -> None:
     geometry = {"x": 1.0, "y": 2, "width": 0.1, "height": 1e-3}
-    metadata = {"big": 2**53, "nested": {"deep": [1, None]}, "snake_case": "ü"}
+    metadata = {"big": 2**80, "nested": {"deep": [1, None]}, "snake_case": "ü"}
     api.annotate(dataset, [box("r0", "a", geometry=geometry, metadata=metadata)])
     (held,) = api.annotations(dataset, "r0")["box"]
     assert (held["geometry"], held["metadata"]) == (geometry, metadata)
