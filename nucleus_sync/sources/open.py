@@ -1,0 +1,49 @@
+"""The reader for a source of the spec."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from nucleus_sync.records.record import Kind
+from nucleus_sync.sources.reader import Reader, Surroundings
+from nucleus_sync.spec.source import (
+    YIELDS,
+    CocoResultsSource,
+    CocoSource,
+    ImagesSource,
+    RecordsSource,
+    Source,
+    TableSource,
+)
+
+
+def open_reader(source: Source, surroundings: Surroundings) -> Reader:
+    """What reads this format. Nothing is read yet, and only that format's code is imported."""
+    match source:
+        case ImagesSource():
+            from nucleus_sync.sources.images import ImagesReader
+
+            return ImagesReader(source, surroundings)
+        case CocoSource():
+            from nucleus_sync.sources.coco import CocoReader
+
+            return CocoReader(source, surroundings)
+        case CocoResultsSource():
+            from nucleus_sync.sources.coco_results import CocoResultsReader
+
+            return CocoResultsReader(source, surroundings)
+        case RecordsSource():
+            from nucleus_sync.sources.ndjson import RecordsReader
+
+            return RecordsReader(source, surroundings)
+        case TableSource():
+            from nucleus_sync.sources.table import TableReader
+
+            return TableReader(source, surroundings)
+        case _:
+            assert_never(source)
+
+
+def yields(source: Source) -> frozenset[Kind]:
+    """The kinds of records that a source of this format can hold."""
+    return frozenset(Kind(kind) for kind in YIELDS[source.format])
