@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import rich_click as click
 
 from nucleus_sync.cli.call import Call, global_flags
 from nucleus_sync.cli.screen import Screen
-from nucleus_sync.errors import NucleusSyncError, UsageError
+from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from nucleus_sync.events import Event, Finished
     from nucleus_sync.plan.plan import Plan
@@ -82,6 +85,7 @@ class _Watch:
         self._lines = StatusLines(screen)
         self._events = EventLines(screen) if screen.json else None
         self._nothing_to_do = False
+        self._blocked = ""
         self._summed_up = False
 
     def __enter__(self) -> Self:
@@ -98,7 +102,14 @@ class _Watch:
             from nucleus_sync.cli.saved import check_fresh
 
             check_fresh(self._saved, plan)
+        from nucleus_sync.render.problems import blocked_text
+
         self._show(plan)
+        self._blocked = blocked_text(plan)
+        if self._blocked:
+            return False
+        if plan.invalid_streams:
+            return False
         self._nothing_to_do = plan.is_empty
         if not (plan.is_empty or self._auto_approve or self._saved):
             _ask(self._screen)
@@ -110,9 +121,16 @@ class _Watch:
 
     def _show(self, plan: Plan) -> None:
         from nucleus_sync.render.plan import plan_text
+        from nucleus_sync.render.problems import problems_text
 
         if self._events is None:
             self._screen.answer(plan_text(plan, self._screen.colors) + ("" if plan.is_empty else "\n"))
+            if plan.invalid_streams:
+                from nucleus_sync.cli.plan import say_what_blocks
+
+                say_what_blocks(self._screen, plan)
+        elif plan.invalid_streams:
+            self._screen.warn("\n".join(problems_text(plan, self._screen.aside_colors)))
         elif self._screen.can_ask and not self._auto_approve:
             self._screen.warn(plan_text(plan, self._screen.aside_colors))
 
@@ -130,12 +148,18 @@ class _Watch:
         """The last line, after all bars are gone."""
         from nucleus_sync.render.run import finished_text
 
+        if self._blocked:
+            self._screen.warn(self._blocked)
         if self._events is not None:
             if not self._summed_up:
                 self._events.show(finished)
             return
+        if self._blocked:
+            return
         if not (self._nothing_to_do and finished.exit_code == 0):
             self._screen.answer(finished_text(finished, self._screen.colors) + "\n")
+        if finished.exit_code == Exit.GATE_FAILED:
+            self._screen.warn("error: an evaluation's gate failed; nucleus-sync status shows the numbers")
         if finished.rejected:
             unnamed = self._lines.unnamed_rejections
             more = f" ({unnamed:,} more than named above)" if unnamed else ""
@@ -151,8 +175,28 @@ def _ask(screen: Screen) -> None:
         )
     sys.stderr.write("Do this? Only 'yes' is taken for it: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() != "yes":
+    with _stoppable():
+        said = sys.stdin.readline()
+    if said.strip() != "yes":
         raise Declined("not approved; nothing was done")
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """While a question waits, one Ctrl-C or SIGTERM ends it: an event loop would only take note and go on waiting."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 class Declined(NucleusSyncError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from nucleus_sync.cli.call import Call, global_flags
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
+    from nucleus_sync.records.problem import Problem
 
 
 @click.command("errors")
@@ -22,16 +24,24 @@ def command(address: str | None) -> None:
     With --json one line per record. ADDRESS limits the list to one stream.
     """
     from nucleus_sync.render.json import line
-    from nucleus_sync.render.text import count
 
     call = Call.current()
-    number = 0
+    found: Counter[str] = Counter()
     with call.workspace() as space:
-        for number, one in enumerate(_faults(space.open_ledger(create=False), address), 1):  # noqa: B007
+        for one in _faults(space.open_ledger(create=False), address):
+            found[one["kind"]] += one["count"]
             call.screen.answer(line(one) if call.screen.json else _text(one))
     if not call.screen.json:
-        said = f"{count(number, 'record')} can't be synced." if number else "No record was rejected, none is invalid."
-        call.screen.answer(f"{said}\n")
+        call.screen.answer(_summary(found) + "\n")
+
+
+def _summary(found: Counter[str]) -> str:
+    from nucleus_sync.render.text import count
+
+    rejected, invalid = f"{found['rejected']:,} rejected by Nucleus", f"{found['invalid']:,} invalid"
+    said = [text for kind, text in (("rejected", rejected), ("invalid", invalid)) if found[kind]]
+    noted = [count(found["finding"], "finding") + ", sent all the same"] if found["finding"] else []
+    return "; ".join([*(said or ["No record was rejected, none is invalid"]), *noted]) + "."
 
 
 def _faults(ledger: Ledger, address: str | None) -> Iterator[dict[str, Any]]:
@@ -46,23 +56,32 @@ def _faults(ledger: Ledger, address: str | None) -> Iterator[dict[str, Any]]:
             "file": rejection.file,
             "position": rejection.position,
             "record": "",
+            "count": 1,
         }
     for stream, problem in ledger.problems(address):
         yield {
             "kind": str(problem.severity),
             "address": stream,
             "key": as_words(problem.key) if problem.key is not None else None,
-            "reason": f"{problem.cause}: {problem.detail}" if problem.detail else problem.cause,
+            "reason": _reason(problem),
             "file": problem.where.file,
             "position": problem.where.position,
             "record": problem.record,
+            "count": problem.count,
         }
 
 
+def _reason(problem: Problem) -> str:
+    """The cause with what is special about this record; not both where one says the other."""
+    told = not problem.detail or problem.detail.startswith(problem.cause)
+    return (problem.detail or problem.cause) if told else f"{problem.cause}: {problem.detail}"
+
+
 def _text(one: dict[str, Any]) -> str:
+    from nucleus_sync.records.problem import Where
+    from nucleus_sync.render.problems import placed_line
     from nucleus_sync.render.text import visible
 
-    place = ": ".join(part for part in (one["file"], one["position"]) if part)
-    key = ", ".join((one["key"] or {}).values())
-    named = one["record"] or key
-    return visible(f"{one['kind']}  {one['address']}  {place}: {named}: {one['reason']}") + "\n"
+    named = one["record"] or ", ".join((one["key"] or {}).values())
+    line = placed_line(Where(one["file"], one["position"]), named, one["reason"])
+    return f"{one['kind']}  {visible(one['address'])}  {line}\n"

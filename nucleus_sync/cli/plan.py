@@ -11,6 +11,7 @@ from nucleus_sync.cli.call import Call, global_flags
 from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
 
 if TYPE_CHECKING:
+    from nucleus_sync.cli.screen import Screen
     from nucleus_sync.plan.plan import Plan
     from nucleus_sync.workspace import Prepared
 
@@ -33,6 +34,7 @@ def command(
 ) -> int:
     """Show what would be done, in which order and why; send nothing."""
     from nucleus_sync.cli.progress import show_progress
+    from nucleus_sync.render.text import visible
     from nucleus_sync.workspace import Choices
 
     call = Call.current()
@@ -50,7 +52,11 @@ def command(
     code = _exit_code(plan, detailed=detailed_exitcode)
     if records != "-":
         call.screen.answer(plan_in(form, plan, call, int(code)))
-    _say_what_next(call, plan, out)
+    if plan.invalid_streams:
+        say_what_blocks(call.screen, plan)
+    if out is not None:
+        shown = visible(out)
+        call.screen.say(f"Saved {shown}, digest {plan.digest()}; do it with: nucleus-sync apply {shown}")
     return int(code)
 
 
@@ -89,14 +95,14 @@ def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
     return Exit.CHANGES if detailed and not plan.is_empty else Exit.DONE
 
 
-def _say_what_next(call: Call, plan: Plan, out: str | None) -> None:
+def say_what_blocks(screen: Screen, plan: Plan) -> None:
+    """Name the streams that can't be applied, and the way out."""
     from nucleus_sync.render.text import visible
 
-    if plan.invalid_streams:
-        streams = ", ".join(map(visible, plan.invalid_streams))
-        call.screen.warn(f"error: {streams}: nothing is sent until the source is mended, or says on_invalid: skip")
-    if out is not None:
-        call.screen.say(f"Saved {visible(out)}, digest {plan.digest()}; do it with: nucleus-sync apply {visible(out)}")
+    streams = ", ".join(map(visible, plan.invalid_streams))
+    screen.warn(
+        f"error: invalid: {streams}\n  → mend the source, or let it say on_invalid: skip; nothing is sent before"
+    )
 
 
 def _write_records(call: Call, prepared: Prepared, named: str) -> None:

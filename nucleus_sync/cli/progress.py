@@ -52,7 +52,7 @@ class StatusLines:
             case Finished():
                 return
             case Evaluated():
-                self._screen.answer("\n" + event_text(event, self._screen.colors) + "\n\n")
+                self._screen.answer(event_text(event, self._screen.colors) + "\n\n")
                 return
             case RecordRejected():
                 kind = (event.address, event.reason)

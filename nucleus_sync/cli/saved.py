@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,9 @@ def _problem(values: Mapping[str, Any]) -> Problem:
 
 def check_fresh(saved: Plan, now: Plan) -> None:
     """Raise StalePlan, saying what moved, unless the plan of now does exactly what the saved one does."""
-    if saved.digest() == now.digest():
+    # A plan made before there was a ledger fits the one that its apply has just made: what counts is the contents.
+    as_then = now if saved.lineage else replace(now, lineage="")
+    if saved.digest() == as_then.digest():
         return
     fix = "look at what is different now and save it: nucleus-sync plan --out FILE"
     raise StalePlan("the saved plan no longer fits, nothing was done", list(moved(saved, now)), fix=fix)
@@ -137,7 +140,10 @@ def moved(saved: Plan, now: Plan) -> Iterable[str]:
         yield f"endpoint: planned for {saved.endpoint or 'none'}, now it is {now.endpoint or 'none'}"
     if saved.spec_sha256 != now.spec_sha256:
         yield f"spec: {now.spec_path} was edited"
-    if saved.lineage != now.lineage:
+    if not saved.lineage:
+        if now.serial:
+            yield "ledger: there was none when planned: something was applied since"
+    elif saved.lineage != now.lineage:
         yield "ledger: it is another one than the plan was made with"
     elif saved.serial != now.serial:
         yield f"ledger: serial {saved.serial} when planned, {now.serial} now: something was applied since"

@@ -58,8 +58,5 @@ def _label_lines(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _gate_line(gate: Mapping[str, Any], palette: Palette) -> str:
-    kept = bool(gate.get("passed", gate.get("held", gate.get("ok"))))
-    named = " ".join(str(gate[name]) for name in ("label", "metric", "gate", "bound", "expected") if gate.get(name))
-    value = gate.get("value", gate.get("actual"))
-    line = f"  {'✓' if kept else '✗'} {visible(named)}  was {number(value)}"
-    return palette.paint(Style.CREATE if kept else Style.BAD, line)
+    sign, style = ("✓", Style.CREATE) if gate["passed"] else ("✗", Style.BAD)
+    return palette.paint(style, f"  {sign} {visible(gate['gate'])}: {number(gate['value'])}")

@@ -10,16 +10,16 @@ from nucleus_sync.plan.steps import Action, Holds, RecordCounts, Step
 from nucleus_sync.render.problems import problems_text
 from nucleus_sync.render.text import PLAIN, Palette, Style, columns, count, visible
 
-_STYLES = {"+": Style.CREATE, "~": Style.UPDATE, "-": Style.DELETE, "=": Style.BOLD, ".": Style.DIM}
-_RISK = "-~+=."
-_SIGN_OF = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.EVALUATE: "="}
+_STYLES = {"+": Style.CREATE, "~": Style.UPDATE, "-": Style.DELETE, "=": Style.DIM, "*": Style.BOLD, ".": Style.DIM}
+_RISK = "-~+=*."
+_SIGN_OF = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.EVALUATE: "*"}
 _RESTS = "rest: Nucleus refused them, and they have not changed since"
 _STAY = "stay at Nucleus though no source yields them: prune is off"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One change to one thing: `sign` is `+ ~ - =`, or `.` for what is left as it is."""
+    """One change to one thing: `sign` is `+ ~ -`, `=` sent again, `*` evaluated, `.` left as it is."""
 
     group: str
     thing: str
@@ -137,8 +137,9 @@ def _row_lines(rows: Sequence[Row], palette: Palette) -> list[str]:
 def order_lines(steps: Sequence[Step]) -> list[str]:
     """The steps in order, each with the numbers of those that it waits for; jobs in between are named as waits."""
     numbers = {step.id: at for at, step in enumerate(steps, 1)}
+    waits_for = _without_the_implied(steps)
     rows = [
-        (f"{at}.", step.action, visible(step.address), _size(step), _after(step, numbers))
+        (f"{at}.", step.action, visible(step.address), _size(step), _after(waits_for[step.id], numbers))
         for at, step in enumerate(steps, 1)
     ]
     lines = columns(rows, right=frozenset({0, 3}))
@@ -160,8 +161,19 @@ def _size(step: Step) -> str:
     return count(step.records.sent + step.records.delete, "record")
 
 
-def _after(step: Step, numbers: Mapping[str, int]) -> str:
-    known = sorted(numbers[one] for one in step.depends_on if one in numbers)
+def _without_the_implied(steps: Sequence[Step]) -> dict[str, set[str]]:
+    """What each step waits for, without what those wait for themselves: 1, 2, 3 after one another reads as after 3."""
+    behind: dict[str, set[str]] = {}
+    shown: dict[str, set[str]] = {}
+    for step in steps:
+        implied = set().union(*(behind.get(one, set()) for one in step.depends_on))
+        behind[step.id] = implied | set(step.depends_on)
+        shown[step.id] = set(step.depends_on) - implied
+    return shown
+
+
+def _after(waits_for: Iterable[str], numbers: Mapping[str, int]) -> str:
+    known = sorted(numbers[one] for one in waits_for if one in numbers)
     return f"after {', '.join(map(str, known))}" if known else ""
 
 

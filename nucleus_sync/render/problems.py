@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nucleus_sync.plan.plan import Failure, Plan, SourceCount
-from nucleus_sync.records.problem import Problem
+from nucleus_sync.records.problem import Problem, Where
 from nucleus_sync.render.text import PLAIN, Palette, Style, count, visible, visible_lines
 
 EXAMPLES = 3
@@ -36,7 +36,7 @@ def source_lines(source: SourceCount, palette: Palette = PLAIN) -> list[str]:
         shown = [p for p in source.shown if p.cause == cause and p.severity == severity]
         lines.append(f"  {sign} {number:>6,}  {visible(cause)}")
         lines += _examples(shown, number)
-    if source.duplicates:
+    if source.duplicates and not any(cause.startswith("identical records") for _, cause, _ in source.causes):
         lines.append(f"  · {source.duplicates:>6,}  identical records, of which one is kept")
     return lines
 
@@ -67,6 +67,20 @@ def _examples(shown: Sequence[Problem], number: int) -> Iterable[str]:
 
 def problem_line(problem: Problem) -> str:
     """One problem on one line: file, position, record, detail."""
-    place = visible(str(problem.where))
-    record = f"{visible(problem.record)}: " if problem.record else ""
-    return f"{place}: {record}{visible(problem.detail)}"
+    return placed_line(problem.where, problem.record, problem.detail)
+
+
+def placed_line(where: Where, record: str, said: str) -> str:
+    """Something said of a record; the record is not named again where its place has its name."""
+    place = str(where)
+    parts = (place, "" if place.endswith((f" {record}", f"/{record}")) else record, said)
+    return ": ".join(visible(part) for part in parts if part)
+
+
+def blocked_text(plan: Plan) -> str:
+    """Why an apply would do nothing, and the way out; empty where it would."""
+    if not plan.invalid_streams:
+        return ""
+    streams = ", ".join(map(visible, plan.invalid_streams))
+    skip = ", or says on_invalid: skip" if any(source.blocking for source in plan.sources) else ""
+    return f"error: {streams}: nothing is sent until the source is mended{skip}"

@@ -38,7 +38,7 @@ def event_text(event: Event, palette: Palette = PLAIN) -> str:
             return _step_finished(event, palette)
         case Note():
             about = f"{visible(event.address)}  " if event.address else ""
-            return palette.paint(Style.DIM, f"  ·         {about}{visible(event.text)}")
+            return palette.paint(Style.DIM, f"  note      {about}{visible(event.text)}")
         case Evaluated():
             return metrics_text(event, palette).rstrip("\n")
         case Finished():

@@ -101,7 +101,9 @@ def test_without_approval_nothing_is_done(quickstart: Typed) -> None:
     refused = process("--embedded", "apply", cwd=quickstart.folder)
     assert refused.code == 64
     assert "--auto-approve" in refused.err
-    assert quickstart("--embedded", "status", "--json").json()["streams"] == []
+    status = quickstart("--embedded", "status", "--json").json()
+    assert status["resources"] == []
+    assert sum(stream["confirmed"] for stream in status["streams"]) == 0
 
 
 def test_the_question_takes_only_the_whole_word(quickstart: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ def test_a_first_plan_shows_the_workflow_in_order() -> None:
           +  predictions.street  98  new
 
         evaluation.nightly
-          =  evaluation    never evaluated
+          *  evaluation    never evaluated
 
         Order
           1.  create    dataset.street

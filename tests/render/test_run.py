@@ -59,7 +59,7 @@ def test_the_last_line_counts_what_was_really_done() -> None:
 
 def test_an_evaluation_is_a_table_with_its_gates() -> None:
     metrics = {"mAP": 0.5036, "mAP50": 0.697, "AP_small": -1, "labels": {"car": {"AP": 0.4}, "bus": {"AP": None}}}
-    gates = [{"metric": "mAP50", "expected": ">= 0.60", "value": 0.697, "passed": True}]
+    gates = [{"gate": "mAP50 >= 0.6", "metric": "mAP50", "value": 0.697, "passed": True}]
     text = event_text(Evaluated("evaluation.nightly", metrics, gates))
     assert text.splitlines() == [
         "evaluation.nightly",
@@ -69,7 +69,7 @@ def test_an_evaluation_is_a_table_with_its_gates() -> None:
         "  label      AP",
         "  bus         –",
         "  car    0.4000",
-        "  ✓ mAP50 >= 0.60  was 0.6970",
+        "  ✓ mAP50 >= 0.6: 0.6970",
     ]
 
 
