@@ -106,8 +106,10 @@ class Workspace:
 
     def open_ledger(self, *, create: bool) -> Ledger:
         """The ledger to write, or, with create=False, to read; then one that isn't there is an empty one."""
-        readonly = not create
-        return self._stack.enter_context(Ledger.open(self.ledger_path, endpoint=self.endpoint, readonly=readonly))
+        spec = os.path.relpath(self.loaded.path.absolute(), self.ledger_path.parent.absolute())
+        return self._stack.enter_context(
+            Ledger.open(self.ledger_path, endpoint=self.endpoint, spec=spec, readonly=not create)
+        )
 
     def credentials(self) -> Credentials:
         """Key and endpoint. Raises CredentialsError when there is no key."""

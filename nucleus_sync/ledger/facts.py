@@ -11,7 +11,7 @@ from typing import Self
 
 from nucleus_sync.errors import LedgerError
 from nucleus_sync.ledger import disk
-from nucleus_sync.sources.reader import Facts
+from nucleus_sync.records.facts import Facts
 
 VERSION = 1
 _FLUSH_AT = 20_000

@@ -11,12 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nucleus_sync.ledger import streams
 from nucleus_sync.ledger.database import Database, Transaction
-from nucleus_sync.records.fingerprint import STAMP_SIZE
-
-MAYBE_THERE = bytes(STAMP_SIZE)
-"""The record was sent, or its deletion was, and nobody knows whether that took place."""
-CONTENT_UNKNOWN = bytes(8) + b"\xff" * (STAMP_SIZE - 8)
-"""The record is there; what it says is unknown, because a change of it has an unknown outcome."""
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, MAYBE_THERE, STAMP_SIZE
 
 Row = tuple[bytes, bytes]
 """Key and stamp."""

@@ -26,6 +26,10 @@ RAW_SIZE = 8
 CONTENT_SIZE = 16
 STAMP_SIZE = RAW_SIZE + CONTENT_SIZE
 LOOK_AGAIN = bytes(RAW_SIZE)
+MAYBE_THERE = bytes(STAMP_SIZE)
+"""Stamp of a record that was sent, or whose deletion was, and nobody knows whether that took place."""
+CONTENT_UNKNOWN = bytes(RAW_SIZE) + b"\xff" * CONTENT_SIZE
+"""Stamp of a record that is there with unknown content: a change of it has an unknown outcome."""
 
 _pack = msgspec.msgpack.Encoder(order="deterministic").encode
 _PARTS = {

@@ -10,6 +10,7 @@ from itertools import islice
 import msgspec
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import item_key
@@ -31,7 +32,7 @@ from nucleus_sync.sources.coco_labels import Labels, Naming, Rules, categories_o
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
-from nucleus_sync.sources.reader import Facts, FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
 from nucleus_sync.sources.template import FieldError, Template, value_template
 from nucleus_sync.spec.source import CocoSource
 

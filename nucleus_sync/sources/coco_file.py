@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.sources.coco_images import ImageEntries
 from nucleus_sync.sources.image_table import ImageTable
 from nucleus_sync.sources.json_slices import JsonFile, Section, unreadable
 from nucleus_sync.sources.media import examine, is_fresh, recalled, remember
 from nucleus_sync.sources.names import Listing
-from nucleus_sync.sources.reader import Facts, FileState, Surroundings
+from nucleus_sync.sources.reader import FileState, Surroundings
 from nucleus_sync.sources.template import Template
 from nucleus_sync.sources.walk import Found, walk
 from nucleus_sync.spec.model import resolve

@@ -11,13 +11,13 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Struct
 
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.sources.coco_label import Id, named, plain_id
 from nucleus_sync.sources.image_table import ImageTable, State
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.media import path_fields, upload_name
 from nucleus_sync.sources.names import Listing, Match, Miss, clean
-from nucleus_sync.sources.reader import Facts
 from nucleus_sync.sources.template import FieldError, Template
 from nucleus_sync.sources.walk import shown
 

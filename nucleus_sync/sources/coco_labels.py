@@ -102,35 +102,34 @@ class Labels:
 
         One loop with local names: it runs once for each of millions.
         """
-        images, pack = self.images, LOCATOR.pack
-        find_image, find_category, by_position = images.place, self.categories.get, images.by_position
-        dense = len(by_position)
-        names, starts, seeds, states = bytes(images.names), images.starts, images.seeds, images.states
+        images, pack, hashed = self.images, LOCATOR.pack, xxh3_64_digest
+        find_image, find_category = images.sound_place, self.categories.get
+        names, starts, seeds = bytes(images.names), images.starts, images.seeds
         has_rings = self.rules.shaping.geometry in (None, "polygon")
         is_templated = self.rules.annotation_id is not None
+        image_id: Id | None = None
+        place, prefix, image_seed = -1, b"", 0
         for window in self.document.windows(self.section):
-            index = window.first - 1
-            for raw, offset, length in zip(window.raws, window.offsets, window.lengths, strict=True):
-                index += 1
+            for index, (raw, offset, length) in enumerate(window.elements(), window.first):
                 try:
                     keys = _keys(raw)
                 except _decoded_errors:
                     keys = self._lenient_keys(raw, offset)
-                image_id = keys.image_id
-                if image_id.__class__ is int and 0 <= image_id < dense:  # type: ignore[operator]
-                    place: int | None = by_position[image_id]  # type: ignore[index]
-                else:
+                if keys.image_id != image_id:  # most files keep an image's labels together
+                    image_id = keys.image_id
                     place = find_image(image_id)
+                    prefix = names[starts[place] : starts[place + 1]] + b"\x00a" if place >= 0 else b""
+                    image_seed = seeds[place] if place >= 0 else 0
                 category = find_category(keys.category_id)  # type: ignore[arg-type]
-                if place is None or place < 0 or category is None or states[place]:
+                if place < 0 or category is None:
                     self._report_homeless(keys, raw, offset, index, report, unknown)
                     continue
-                digest = xxh3_64_digest(raw, seeds[place] ^ category.seed)
+                digest = hashed(raw, image_seed ^ category.seed)
                 if digest == LOOK_AGAIN:
-                    digest = raw_hash(raw, seeds[place] ^ category.seed)
+                    digest = raw_hash(raw, image_seed ^ category.seed)
                 own = keys.id
                 if own.__class__ is int and not is_templated:
-                    key = b"%b\x00a%d" % (names[starts[place] : starts[place + 1]], own)
+                    key = b"%b%d" % (prefix, own)
                 else:
                     made = self._key(keys, raw, offset, index, place, category, digest, report)
                     if made is None:

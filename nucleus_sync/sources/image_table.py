@@ -82,6 +82,14 @@ class ImageTable:
             return None if place == _NOWHERE else place
         return self._places.get(image_id)  # type: ignore[arg-type]
 
+    def sound_place(self, image_id: int | str | None) -> int:
+        """Where an image stands that annotations may hang on; -1 where there is none."""
+        if image_id.__class__ is int and 0 <= image_id < len(self.by_position):  # type: ignore[operator]
+            place = self.by_position[image_id]  # type: ignore[index]
+        else:
+            place = self._places.get(image_id, _NOWHERE)  # type: ignore[arg-type]
+        return _NOWHERE if place >= 0 and self.states[place] else place
+
     def settle(self) -> None:
         """Nothing more is added: look ids up by position if they are dense enough."""
         numbers = [image_id for image_id in self._places if isinstance(image_id, int)]

@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, msgpack
 from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import item_key
@@ -33,7 +34,7 @@ from nucleus_sync.sources.media import (
     remember,
     upload_name,
 )
-from nucleus_sync.sources.reader import Facts, FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, chooser, shown, walk
 from nucleus_sync.spec.model import resolve

@@ -50,6 +50,10 @@ class Window(NamedTuple):
     lengths: list[int]
     first: int
 
+    def elements(self) -> Iterator[tuple[bytes, int, int]]:
+        """Each element with its offset and length."""
+        return zip(self.raws, self.offsets, self.lengths, strict=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:

@@ -14,7 +14,8 @@ import imagesize
 from xxhash import xxh3_64_hexdigest, xxh3_128, xxh3_128_digest
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.sources.reader import Facts, Surroundings
+from nucleus_sync.records.facts import Facts
+from nucleus_sync.sources.reader import Surroundings
 from nucleus_sync.sources.walk import Found, shown
 
 _HEAD = 1024

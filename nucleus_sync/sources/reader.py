@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.problem import Report, Where
 from nucleus_sync.records.record import Kind, Record
 
@@ -49,33 +50,6 @@ class FileState:
     newest_mtime_ns: int
     files: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What was found out about one media file, good as long as its size, mtime and inode stay."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-    digest: bytes
-    """XXH3-128 of the bytes; empty where only the head was read."""
-    width: int
-    height: int
-    invalid: str = ""
-    """Why it can't be sent."""
-    finding: str = ""
-    """What the user should know of it."""
-
-
-class FactsCache(Protocol):
-    """Remembers facts about files across runs; `path` is relative to the source's folder."""
-
-    def recall(self, folder: str, path: str) -> Facts | None:
-        """What was found out about this file before, whatever its stat is now."""
-
-    def remember(self, folder: str, path: str, facts: Facts) -> None:
-        """Keep it; may be written later, in bulk."""
 
 
 @dataclass(frozen=True, slots=True)

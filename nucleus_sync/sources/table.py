@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.check import complaints
 from nucleus_sync.records.fingerprint import seed_of
 from nucleus_sync.records.item import Item, Number
 from nucleus_sync.records.key import item_key
@@ -30,6 +31,7 @@ from nucleus_sync.spec.source import TableSource
 
 _VERSION = 1
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_AS_THEY_ARE = frozenset({str, int, float, bool})
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -110,8 +112,7 @@ class TableReader:
             except (FieldError, CellError) as error:
                 report(self._problem(pick.locator, *_why(error), key=pick.key))
                 continue
-            place = self.where(kind, pick.locator)
-            if is_sound(record, pick.key, self._source, place, place.position, report):
+            if self._is_sound(record, pick, report):
                 yield pick, record
 
     def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002 - every locator is an item's
@@ -176,7 +177,10 @@ class TableReader:
 
     def _typed(self, cells: dict[str, Any]) -> dict[str, Any]:
         types = self._spec.types
-        return {name: _cell(name, value, types.get(name)) for name, value in cells.items()}
+        return {
+            name: value if name not in types and type(value) in _AS_THEY_ARE else _cell(name, value, types.get(name))
+            for name, value in cells.items()
+        }
 
     def _record(self, fields: dict[str, Any]) -> Item:
         metadata = self._metadata(fields)
@@ -187,6 +191,13 @@ class TableReader:
             height=_pixels("height", self._height(fields)),
             metadata={name: value for name, value in metadata.items() if value is not None},
         )
+
+    def _is_sound(self, record: Item, pick: Pick, report: Report) -> bool:
+        # Places are made only where there is something to say: most records are sound.
+        if not any(True for _ in complaints(record)):
+            return True
+        place = self.where(Kind.ITEMS, pick.locator)
+        return is_sound(record, pick.key, self._source, place, place.position, report)
 
     def _problem(self, locator: bytes, cause: str, detail: str, key: bytes | None = None) -> Problem:
         place = self.where(Kind.ITEMS, locator)

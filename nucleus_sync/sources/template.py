@@ -39,6 +39,8 @@ class Template:
 
     def render(self, fields: Mapping[str, Any]) -> str:
         """The text for one record. Raises FieldError where a field is absent or null."""
+        if self.only_field is not None:
+            return _text(self.only_field, fields)
         return "".join([_text(piece, fields) if is_field else piece for piece, is_field in self._pieces])
 
     def __repr__(self) -> str:
@@ -111,9 +113,9 @@ def _value_of_members(
 
 def _text(name: str, fields: Mapping[str, Any]) -> str:
     value = field_value(name, fields)
+    if isinstance(value, str):
+        return value
     match value:
-        case str():
-            return value
         case None:
             raise FieldError(f"field {{{name}}} is null", name)
         case bool() | dict() | list():

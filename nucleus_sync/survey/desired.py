@@ -126,15 +126,16 @@ class DesiredStream:
                 self._identical(row, first)
             yield first
             return
-        places = [self.where(row[2]) for row in (first, *others)]
+        rows = sorted((first, *others), key=lambda row: row[2])
+        places = [self.where(row[2]) for row in rows]
         words = ", ".join(f"{name} {value}" for name, value in as_words(first[0]).items())
         self._tally.report(
             Problem(
-                source=self.source_of(first[2]),
+                source=self.source_of(rows[0][2]),
                 where=places[0],
                 record=words,
                 cause="different records with one key",
-                detail=f"{len(places)} different records share {words}: " + "; ".join(map(str, places)),
+                detail=f"{len(places)} different records share it: " + "; ".join(map(str, places)),
                 key=first[0],
                 count=len(places),
                 fix="give each its own id; Nucleus would keep only one of them",

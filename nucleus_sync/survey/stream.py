@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nucleus_sync.plan.diff import Pair, Presence, outer_join
 from nucleus_sync.records.annotation import Category, Mask, MultiCategory
-from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE, content_hash
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, MAYBE_THERE, RAW_SIZE, content_hash
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import as_words, item_of
 from nucleus_sync.records.problem import Problem, Severity
@@ -23,6 +23,8 @@ from nucleus_sync.survey.changes import CREATE, RESEND, UPDATE, Change, ChangeSe
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.metadata import MetadataTypes
 from nucleus_sync.survey.tally import Tally
+
+_NOT_CONFIRMED = (b"", MAYBE_THERE)
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class StreamSurvey:
             if stamp != before:
                 changes.touched.add((key, stamp))
         else:
-            does = RESEND if equal else UPDATE if before else CREATE
+            does = RESEND if equal else UPDATE if before not in _NOT_CONFIRMED else CREATE
             changes.counts["unchanged"] += does == RESEND
             self._send(Change(place, key, stamp, does, before[RAW_SIZE:]), record, changes)
 

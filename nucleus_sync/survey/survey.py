@@ -16,9 +16,10 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.plan.order import Placed, closure, in_order
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
+from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.reader import FactsCache, FileState, Pick, Reader, Surroundings
+from nucleus_sync.sources.reader import FileState, Pick, Reader, Surroundings
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_sync.ledger.facts import FileFacts
-from nucleus_sync.sources.reader import Facts
+from nucleus_sync.records.facts import Facts
 
 FACTS = Facts(1, 2, 3, b"\x01" * 16, 640, 480, "", "grey")
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.images import ImagesReader
-from nucleus_sync.sources.reader import Facts, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import Pick, Seen, Surroundings
 from nucleus_sync.spec.source import ImagesSource
 
 MESSY = Path(__file__).resolve().parents[3] / "shared/data/messy"

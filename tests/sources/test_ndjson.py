@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import annotation_key, as_words, is_unnumbered, reference_id
 from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind, wire_line
 from nucleus_sync.sources import line_file
 from nucleus_sync.sources.ndjson import RecordsReader
-from nucleus_sync.sources.reader import Facts, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import Pick, Seen, Surroundings
 from nucleus_sync.spec.source import RecordsSource
 
 MESSY = Path(__file__).resolve().parents[3] / "shared/data/messy"

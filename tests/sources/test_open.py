@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.open import open_reader, yields
-from nucleus_sync.sources.reader import Facts, Surroundings
+from nucleus_sync.sources.reader import Surroundings
 from nucleus_sync.spec.source import YIELDS, Source
 
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
-from nucleus_sync.sources.reader import Facts, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import Pick, Seen, Surroundings
 from nucleus_sync.sources.table import TableReader
 from nucleus_sync.spec.source import TableSource
 
