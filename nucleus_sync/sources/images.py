@@ -72,7 +72,7 @@ class ImagesReader:
     def __init__(self, spec: ImagesSource, surroundings: Surroundings) -> None:
         self._spec = spec
         self._surroundings = surroundings
-        self._root = os.fspath(resolve(surroundings.folder, spec.path))
+        self._root = os.path.abspath(resolve(surroundings.folder, spec.path))
         self._wanted, self._skipped = chooser(spec.include, spec.exclude)
         self._reference_id = Template(spec.reference_id).render
         self._metadata: Callable[[Mapping[str, Any]], Any] = value_template(spec.metadata)

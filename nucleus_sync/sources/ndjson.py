@@ -42,6 +42,8 @@ _PEEKED_LINES = 1000
 _EXACT_IN_JAVASCRIPT = 2**53
 _BY_ITEM = ("category", "multicategory")
 _NO_TYPE = object()
+_NULLABLE = frozenset({"width", "height", "embedding_info", "taxonomy_name", "confidence", "class_pdf"})
+"""Left out on the wire when unset; other programs write null."""
 _TRANSPORT_KEYS = frozenset({"type", "update", "item_id", "dataset_id"})
 
 
@@ -96,7 +98,7 @@ class RecordsReader:
             try:
                 head = _head(text)
                 is_item = _is_item(head)
-                if is_item is wants_items and head.reference_id and b"\\u0000" not in text:
+                if is_item is wants_items and head.reference_id and (b"\\u0000" not in text or not _holds_nul(head)):
                     key = item_key(head.reference_id) if is_item else _key(head)
                     yield Seen(key, raw_hash(text, _SEED), pack(offset, len(line), number))
                     continue
@@ -180,6 +182,13 @@ def _is_item(head: _Head) -> bool | None:
     return None
 
 
+def _holds_nul(head: _Head) -> bool:
+    """A key's parts are kept apart by NUL."""
+    return any(
+        "\x00" in (part or "") for part in (head.reference_id, head.annotation_id, head.task_id, head.taxonomy_name)
+    )
+
+
 def _looks_like_item(text: bytes) -> bool | None:
     """The same for a line that can't be decoded."""
     if b'"image_url"' in text:
@@ -236,7 +245,14 @@ def _numbers_in(value: Any) -> Iterator[float]:
 def _decoded(kind: Kind, text: bytes, key: bytes, found: list[Why]) -> Record:
     """The record of a line; what is worth knowing goes to `found`."""
     members = _members(text)
-    record = _item(text) if kind is Kind.ITEMS else _typed(text, members, key, found)
+    try:
+        record = _item(text) if kind is Kind.ITEMS else _typed(text, members, key, found)
+    except msgspec.ValidationError:
+        given = {name: value for name, value in members.items() if name not in _NULLABLE or bytes(value) != b"null"}
+        if len(given) == len(members):
+            raise
+        found.clear()
+        return _decoded(kind, _encode(given), key, found)
     found += [*_unknown_keys(record, members), *_long_numbers(getattr(record, "metadata", UNSET))]
     return _as_ground_truth(record, found) if kind is Kind.ANNOTATIONS else record
 
@@ -278,7 +294,7 @@ def _why_without_key(text: bytes) -> Why:
     if _is_item(head) is None:
         wanted = "neither image_url (an item) nor type (an annotation or prediction)"
         return Why("neither item nor annotation", f"the line has {wanted}")
-    return Why("NUL character", "the line holds a NUL character")
+    return Why("an id holds a NUL", "an id holds a NUL character")
 
 
 def _why(text: bytes, error: Exception) -> Why:

@@ -83,7 +83,7 @@ class _Folder:
         """The files and folders directly below, in order; folders sort as if their names ended in a slash."""
         for name, is_folder, entry in self._listed(prefix):
             path = prefix + name
-            if _JUNK.fullmatch(name) or not self._is_utf8(path, is_folder):
+            if is_junk(name) or not self._is_utf8(path, is_folder):
                 continue
             if entry.is_symlink():
                 yield from self._link(path, entry, above)

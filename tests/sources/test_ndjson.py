@@ -189,7 +189,7 @@ def test_order_of_the_file_does_not_matter_to_records_without_an_id(tmp_path: Pa
         (ITEM | {"reference_id": 5}, "reference_id is a number, not text"),
         (ITEM | {"reference_id": None}, "reference_id is null, not text"),
         (ITEM | {"reference_id": ""}, "reference_id is empty"),
-        (ITEM | {"reference_id": "a\0b"}, "the line holds a NUL character"),
+        (ITEM | {"reference_id": "a\0b"}, "an id holds a NUL character"),
         (ITEM | {"image_url": ""}, "image_url ''"),
         (ITEM | {"image_url": "a.jpg"}, "image_url 'a.jpg'"),
         (ITEM | {"metadata": None}, "metadata is null, not an object"),
@@ -243,6 +243,29 @@ def test_what_nucleus_does_not_know_is_said_to_be_left_out(tmp_path: Path) -> No
     _, records, problems = everything(reader(path), Kind.ITEMS)
     assert records == [Item(**ITEM)]
     assert said(problems) == [("finding", "line 1", "item has no meta: left out")]
+
+
+def test_null_is_left_out_where_the_wire_leaves_out(tmp_path: Path) -> None:
+    item = ITEM | {"width": None, "height": None}
+    prediction = BOX | {"confidence": None, "class_pdf": None}
+    path = lines(tmp_path / "a.jsonl", item, prediction, BOX | {"annotation_id": None, "confidence": None})
+    assert everything(reader(path), Kind.ITEMS)[1] == [Item(**ITEM)]
+    _, records, problems = everything(reader(path), Kind.PREDICTIONS)
+    assert not any(b"confidence" in wire_line(record) for record in records)
+    assert said(problems) == [("finding", "line 3", "no annotation_id: #0 derived, the same on every run")]
+
+
+@pytest.mark.parametrize("text", ["\0", "\\u0000"])
+def test_nul_in_metadata_is_content(tmp_path: Path, text: str) -> None:
+    _, records, problems = everything(reader(lines(tmp_path / "a.jsonl", ITEM | {"metadata": {"t": text}})), Kind.ITEMS)
+    assert records[0].metadata == {"t": text}
+    assert problems == []
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").mkdir()
+    with pytest.raises(SourceError, match="Is a directory"):
+        everything(reader(tmp_path / "a.jsonl"), Kind.ITEMS)
 
 
 def test_an_index_written_as_text_is_a_number(tmp_path: Path) -> None:
