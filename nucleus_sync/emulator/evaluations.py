@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ def create(world: World, benchmark_id: str, body: dict[str, Any]) -> int:
     run = models.find_run(world, str(run_id))["pk"] if run_id is not None else None
     model = models.find(world, str(model_id if run_id is None else run_id))["pk"]
     taxonomy = from_json(benchmark["taxonomy"])
+    if taxonomy.get("allowed_label_matches_id") is not None:
+        raise Refused(501, "POST benchmarks/{bm}/evaluationsV2 with allowed_label_matches_id is not emulated")
     groups = either(body, "rollupGroups", "rollup_groups")
     row = (
         benchmark["pk"],
@@ -147,33 +150,48 @@ def _gather(c: sqlite3.Connection, evaluation: sqlite3.Row) -> Boxes:
     query = f"SELECT pk, metadata FROM items WHERE pk IN ({members}) ORDER BY reference_id, dataset"
     rows = c.execute(query, (evaluation["benchmark"],))
     items = {row["pk"]: from_json(row["metadata"]) for row in rows}
+    query = f"SELECT pk, item, label, record FROM annotations WHERE type = 'box' AND item IN ({members}) ORDER BY pk"
     truths = [
         Truth(*each, bool((record.get("metadata") or {}).get("iscrowd")), record.get("metadata") or {})
-        for each, record in _boxes(c, evaluation, "annotations", f"item IN ({members})", evaluation["benchmark"])
+        for each, record in _read(evaluation, c.execute(query, (evaluation["benchmark"],)))
     ]
-    runs = "run = ?2" if evaluation["run"] else "run IN (SELECT pk FROM runs WHERE model = ?2)"
-    owner = evaluation["run"] or evaluation["model"]
-    where = f"item IN ({members}) AND {runs}"
     guesses = [
         Guess(*each, record.get("confidence"), record.get("metadata") or {})
-        for each, record in _boxes(c, evaluation, "predictions", where, evaluation["benchmark"], owner)
+        for each, record in _read(evaluation, _predictions(c, evaluation, members))
     ]
     return Boxes(items, truths, guesses)
 
 
-def _boxes(
-    c: sqlite3.Connection, evaluation: sqlite3.Row, table: str, where: str, *values: Any
-) -> list[tuple[tuple[int, int, str, str, tuple[float, float, float, float]], dict[str, Any]]]:
+def _predictions(c: sqlite3.Connection, evaluation: sqlite3.Row, members: str) -> Iterator[sqlite3.Row]:
+    """The predictions of one run; or of a model: of all its runs and the run-free ones, each key once.
+
+    Where several hold a key, the run-free one counts, or else that of the newest run: copying a run to its model
+    must not double its predictions.
+    """
+    wanted = "p.run = ?2" if evaluation["run"] else "r.model = ?2"
+    query = (
+        "SELECT * FROM (SELECT p.pk, p.item, p.label, p.record, row_number() OVER"
+        " (PARTITION BY p.item, p.slot ORDER BY r.free DESC, r.pk DESC) AS place"
+        " FROM predictions p JOIN runs r ON r.pk = p.run"
+        f" WHERE p.type = 'box' AND p.item IN ({members}) AND {wanted}) WHERE place = 1 ORDER BY pk"
+    )
+    return c.execute(query, (evaluation["benchmark"], evaluation["run"] or evaluation["model"]))
+
+
+_Corners = tuple[float, float, float, float]
+
+
+def _read(
+    evaluation: sqlite3.Row, rows: Iterable[sqlite3.Row]
+) -> Iterator[tuple[tuple[int, int, str, str, _Corners], dict[str, Any]]]:
+    """What ground truth and predictions have in common, and the whole record."""
     groups = from_json(evaluation["rollup_groups"])
-    found = []
-    query = f"SELECT pk, item, label, record FROM {table} WHERE type = 'box' AND {where} ORDER BY pk"
-    for row in c.execute(query, values):
+    for row in rows:
         record = from_json(row["record"])
         geometry = record["geometry"]
         label = canonical(row["label"], groups, class_agnostic=bool(evaluation["class_agnostic"]))
         box = (geometry["x"], geometry["y"], geometry["width"], geometry["height"])
-        found.append(((row["pk"], row["item"], row["label"], label, box), record))
-    return found
+        yield (row["pk"], row["item"], row["label"], label, box), record
 
 
 def boxes_of(row: sqlite3.Row) -> Boxes:

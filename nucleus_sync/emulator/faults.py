@@ -23,6 +23,8 @@ State = Literal[
     "Cancelled",
     "Retried",
 ]
+_OF_REQUESTS = {"delay", "status", "headers", "body", "reset", "truncate", "malformed", "expired"}
+_OF_JOBS = {"state", "keep_work", "stuck", "slow", "reject", "unreachable", "overescape"}
 _KEEPS_WORK = ("Completed", "Errored_Partial", "Errored_Hanging", "Retried")
 
 
@@ -190,6 +192,20 @@ def read_rules(source: Path | str | Mapping[str, Any] | Sequence[Any] | None) ->
         rules = msgspec.convert(value or [], list[Rule])
         for rule in rules:
             re.compile(rule.match.path or "")
+            _check(rule)
     except (msgspec.ValidationError, re.error) as error:
         raise ValueError(f"Fault rules: {error}") from error
     return rules
+
+
+def _check(rule: Rule) -> None:
+    """Refuse a rule that could never do what it says, as one for requests that sets a job's state."""
+    plain = Effect()
+    given = {name for name in Effect.__struct_fields__ if getattr(rule.effect, name) != getattr(plain, name)}
+    allowed = _OF_REQUESTS if rule.match.job is None else _OF_JOBS
+    if rule.match.job is not None and (rule.match.path or rule.match.method):
+        raise ValueError("Fault rules: a rule matches requests or jobs, not both.")
+    if not given or given - allowed:
+        kind = "requests" if rule.match.job is None else "jobs"
+        names = ", ".join(sorted(given - allowed)) or "nothing"
+        raise ValueError(f"Fault rules: a rule about {kind} cannot have the effect {names}.")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from . import routes_datasets, routes_evaluations, routes_models, routes_records
+from . import (
+    routes_datasets,
+    routes_evaluations,
+    routes_models,
+    routes_predictions,
+    routes_records,
+    routes_slices,
+)
 from .calls import Route, Table
 
 _NOT_EMULATED = """
@@ -70,7 +77,9 @@ TABLE = Table(
     [
         *routes_datasets.ROUTES,
         *routes_records.ROUTES,
+        *routes_predictions.ROUTES,
         *routes_models.ROUTES,
+        *routes_slices.ROUTES,
         *routes_evaluations.ROUTES,
         *_not_emulated(),
     ]

@@ -125,6 +125,11 @@ def test_examples(judged, model, evaluate) -> None:
     assert found.examples().total == 5
     (hit,) = found.examples(match_type="TP").rows
     assert (hit.true_positive, hit.pred_raw_label, hit.gt_raw_label, hit.iou) == (True, "car", "car", 1.0)
+    objects = judged.create_slice_by_ids(
+        "objects", annotation_ids=[hit.ground_truth_annotation_id], prediction_ids=[hit.model_prediction_id]
+    )
+    assert objects.type == "object"
+    assert [type(each) for each in objects.items] == [BoxAnnotation, BoxPrediction]
     wrong = found.examples(match_type="FP", sort_by="confidence", sort_order="DESC").rows
     assert [row.confidence for row in wrong] == [0.8, 0.3]
     page = found.examples(match_type="FP", sort_by="confidence", sort_order="DESC", limit=1, offset=1)
@@ -153,6 +158,44 @@ def test_run_free_predictions_count(judged, model, evaluate) -> None:
         [BoxPrediction("car", 0, 0, 50, 50, dataset_item_id=item_id, annotation_id="free", confidence=0.7)]
     )
     assert evaluate(judged, model).charts().totalCounts.tp == 2
+
+
+def test_a_run_copied_to_its_model_does_not_count_twice(judged, model, evaluate) -> None:
+    before = evaluate(judged, model).charts()
+    assert model.copy_predictions_from_run(model.model_runs()[0])["predictions_copied"] == 3
+    assert evaluate(judged, model).charts() == before
+
+
+def test_class_agnostic_benchmarks(client, judged, model, evaluate, eventually) -> None:
+    made = client.create_benchmark("b", dataset_id=judged.id, class_agnostic=True, wait_for_completion=False)
+    eventually(lambda: made.refresh().status == "ready")
+    charts = evaluate(made, model).charts()
+    assert (charts.totalCounts.tp, [each.classLabel for each in charts.perClassAp]) == (2, ["object"])
+
+
+def test_allowed_label_matches_are_not_emulated(client, judged, model, evaluate, eventually) -> None:
+    made = client.create_benchmark(
+        "b", dataset_id=judged.id, allowed_label_matches_id="alm_1", wait_for_completion=False
+    )
+    eventually(lambda: made.refresh().status == "ready")
+    with pytest.raises(NucleusAPIError, match="not emulated"):
+        evaluate(made, model)
+
+
+def test_crowds_are_neither_right_nor_wrong(client, dataset, items, model, evaluate) -> None:
+    dataset.annotate(
+        [
+            BoxAnnotation("car", 0, 0, 10, 10, REFS[0], "a"),
+            BoxAnnotation("car", 100, 100, 200, 200, REFS[0], "crowd", metadata={"iscrowd": 1}),
+        ]
+    )
+    boxes = [(0, 0, 10, 10), (110, 110, 20, 20), (150, 150, 20, 20)]
+    dataset.upload_predictions(
+        model, [BoxPrediction("car", *box, REFS[0], 0.9 - n / 10, str(n)) for n, box in enumerate(boxes)]
+    )
+    charts = evaluate(dataset, model).charts()
+    assert charts.totalCounts.dict() == {"tp": 1, "fp": 0, "fn": 0, "predsWithConfidence": 3}
+    assert round(charts.mapSummary.mapAt5095, 6) == 1
 
 
 def test_evaluations_are_listed_and_deleted(client, judged, model, evaluate) -> None:

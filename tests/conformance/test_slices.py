@@ -39,8 +39,7 @@ def test_limits_and_unknown_members(dataset, items) -> None:
     assert dataset.create_slice("empty").items == []
 
 
-def test_slices_of_objects(dataset, items, model) -> None:
-    dataset.annotate([BoxAnnotation("car", 1, 2, 3, 4, "street/0.jpg", "b1")])
+def test_slices_by_internal_ids(dataset, items) -> None:
     item_id = dataset.refloc("street/0.jpg")["item"].dataset_item_id
     made = dataset.create_slice_by_ids("by id", dataset_item_ids=[item_id])
     assert made.items[0].reference_id == "street/0.jpg"

@@ -19,9 +19,12 @@ _numbers = itertools.count()
 class Api:
     """Bare calls with a key."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-        self.http = httpx.Client(base_url=emulator.endpoint + "/", auth=("key", ""), timeout=20)
+    def __init__(self, emulator: Emulator | str) -> None:
+        endpoint = emulator
+        if isinstance(emulator, Emulator):
+            self.emulator = emulator
+            endpoint = emulator.endpoint
+        self.http = httpx.Client(base_url=f"{endpoint}/", auth=("key", ""), timeout=20)
 
     def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         return self.http.request(method, path, json={} if body is None else body)

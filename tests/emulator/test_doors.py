@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -81,6 +80,32 @@ def test_a_job_that_died_after_its_work_is_not_done_twice(tmp_path: Path) -> Non
         assert len(Api(emulator).annotations(dataset, "r0")["box"]) == 1
 
 
+def test_a_killed_emulator_does_its_jobs_once_all_the_same(tmp_path: Path) -> None:
+    process, endpoint = serve(tmp_path)
+    api = Api(endpoint)
+    dataset = api.dataset()
+    api.add_items(dataset)
+    job = api.trigger(dataset, f"dataset/{dataset}/annotate?async=1", [box("r0", None) for _ in range(20_000)])
+    while api.ask("GET", f"job/{job}")["status"] == "Queued":
+        pass
+    process.kill()
+    process.wait()
+    with Emulator(tmp_path) as emulator:
+        assert Api(emulator).wait(job)["message"]["annotation_upload"]["processed"] == 20_000
+        assert len(Api(emulator).annotations(dataset, "r0")["box"]) == 20_000
+
+
+def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """An emulator in a process of its own, and its endpoint."""
+    code = (
+        "import sys; from nucleus_sync.emulator import serve\n"
+        "serve(sys.argv[1], latency=0.001, on_ready=lambda e: print(e.endpoint, flush=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
 def test_ids_of_two_worlds_differ(tmp_path: Path) -> None:
     with Emulator(tmp_path / "a") as one, Emulator(tmp_path / "b") as two:
         ids = {Api(one).dataset(), Api(two).dataset()}
@@ -89,15 +114,7 @@ def test_ids_of_two_worlds_differ(tmp_path: Path) -> None:
 
 
 def test_serving_until_a_signal(tmp_path: Path) -> None:
-    code = (
-        "import sys; from nucleus_sync.emulator import serve\n"
-        "serve(sys.argv[1], on_ready=lambda e: print(e.endpoint, flush=True))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    assert process.stdout is not None
-    endpoint = process.stdout.readline().strip()
+    process, endpoint = serve(tmp_path)
     assert httpx.get(f"{endpoint}/dataset/details", auth=("key", "")).json() == []
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0

@@ -206,6 +206,9 @@ def test_rules_from_a_file(tmp_path) -> None:
     path.write_text("rules:\n- match: {path: append, nth: 1}\n  effect: {status: 503}\n")
     (rule,) = read_rules(path)
     assert (rule.match.nth, rule.effect.status) == (1, 503)
+    for rule in ({"effect": {"state": "Errored"}}, {"match": {"job": "*"}, "effect": {"status": 500}}, {"effect": {}}):
+        with pytest.raises(ValueError, match="cannot have the effect"):
+            read_rules([rule])
     path.write_text("rules:\n- match: {path: '('}\n  effect: {status: 503}\n")
     with pytest.raises(ValueError, match="Fault rules"):
         read_rules(path)
