@@ -89,7 +89,13 @@ class _Watch:
         self._summed_up = False
 
     def __enter__(self) -> Self:
+        self._start_bars()
         return self
+
+    def _start_bars(self) -> None:
+        from nucleus_sync.cli.progress import show_progress
+
+        self._lines = self._bars.enter_context(show_progress(self._screen))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -98,6 +104,7 @@ class _Watch:
 
     def approve(self, plan: Plan) -> bool:
         """Show the plan and get leave to do it. Raises StalePlan, UsageError, or what a refusal is."""
+        self._bars.close()
         if self._saved is not None:
             from nucleus_sync.cli.saved import check_fresh
 
@@ -113,10 +120,7 @@ class _Watch:
         self._nothing_to_do = plan.is_empty
         if not (plan.is_empty or self._auto_approve or self._saved):
             _ask(self._screen)
-        if not plan.is_empty:
-            from nucleus_sync.cli.progress import show_progress
-
-            self._lines = self._bars.enter_context(show_progress(self._screen))
+        self._start_bars()
         return True
 
     def _show(self, plan: Plan) -> None:

@@ -42,6 +42,7 @@ class StatusLines:
         self._screen = screen
         self._below = below
         self._rejected: Counter[tuple[str, str]] = Counter()
+        self._held: list[str] = []
 
     def show(self, event: Event) -> None:
         """Write one event, if it is worth a line."""
@@ -52,7 +53,7 @@ class StatusLines:
             case Finished():
                 return
             case Evaluated():
-                self._screen.answer(event_text(event, self._screen.colors) + "\n\n")
+                self._hold(event_text(event, self._screen.colors) + "\n\n")
                 return
             case RecordRejected():
                 kind = (event.address, event.reason)
@@ -65,6 +66,19 @@ class StatusLines:
             self._screen.detail(event_text(event, self._screen.aside_colors))
         else:
             self._screen.say(event_text(event, self._screen.aside_colors))
+
+    def _hold(self, answer: str) -> None:
+        # Bars and answers share a terminal: an answer waits until the bars are gone.
+        if self._below is None:
+            self._screen.answer(answer)
+        else:
+            self._held.append(answer)
+
+    def release(self) -> None:
+        """Write the answers that waited."""
+        for answer in self._held:
+            self._screen.answer(answer)
+        self._held.clear()
 
     @property
     def unnamed_rejections(self) -> int:
@@ -84,4 +98,6 @@ def show_progress(screen: Screen) -> Iterator[StatusLines]:
 
     console = Console(stderr=True, no_color=not screen.aside_colors.on, highlight=False)
     with LiveProgress(console, screen.aside_colors, verbose=screen.verbose) as live:
-        yield StatusLines(screen, live)
+        lines = StatusLines(screen, live)
+        yield lines
+    lines.release()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nucleus_sync.events import Event, JobFinished, JobSubmitted, StepFinished, StepStarted
+from nucleus_sync.events import Event, JobFinished, JobSubmitted, Note, StepFinished, StepStarted
 from nucleus_sync.render.run import event_text
 from nucleus_sync.render.text import Palette, size, visible
 
@@ -68,7 +68,11 @@ class LiveProgress:
             TextColumn("{task.fields[jobs]}", markup=False),
             console=console,
             transient=True,
+            # The bars are on stderr; what is written to stdout meanwhile must not end there, too.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
+        self._reading: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -82,7 +86,10 @@ class LiveProgress:
     def show(self, event: Event) -> None:
         """Move the bar that the event belongs to, or write its line above the bars."""
         match event:
+            case Note() if event.text.startswith("reading "):
+                self._read(f"{event.text} for {event.address}")
             case StepStarted():
+                self._read(None)
                 named = f"{event.action} {visible(event.address)}"
                 task = self._bars.add_task(named, total=event.records or None, counts="", jobs="")
                 self._flows[event.step] = (task, Flow(event.records))
@@ -92,6 +99,12 @@ class LiveProgress:
                 self._end(event)
             case _:
                 self._write(event)
+
+    def _read(self, what: str | None) -> None:
+        """One bar without an end for what is being read: the next source takes the place of the one before."""
+        if self._reading is not None:
+            self._bars.remove_task(self._reading)
+        self._reading = None if what is None else self._bars.add_task(visible(what), total=None, counts="", jobs="")
 
     def _move(self, event: JobSubmitted | JobFinished) -> None:
         if self._verbose:
