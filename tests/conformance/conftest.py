@@ -38,12 +38,8 @@ def quick_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_loop() -> Iterator[None]:
-    """The SDK uploads files on whatever event loop it finds: give it one that no other test shares."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    loop.close()
+def no_loop() -> None:
+    """Hide every event loop from the SDK: where it finds one, it patches asyncio for the whole process."""
     asyncio.set_event_loop(None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shutil
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_reads_by_reference_by_id_and_by_position(dataset, items) -> None:
 
 
 def test_local_images_become_one_job_per_ten(client, dataset, picture: Path, finish) -> None:
+    patched = hasattr(asyncio, "_nest_patched")
     folder = picture.parent
     names = [folder / f"{n} ü.png" for n in range(12)]
     for name in names:
@@ -68,6 +70,8 @@ def test_local_images_become_one_job_per_ten(client, dataset, picture: Path, fin
     assert len(dataset.jobs(show_completed=True)) == 2
     item = dataset.refloc(names[0].name)["item"]
     assert item.metadata == {"n": 1}
+    # See conftest.py: the SDK must not have patched asyncio under the other tests of this process.
+    assert hasattr(asyncio, "_nest_patched") is patched
     # The SDK prefers the server's own copy where there is one.
     assert item.image_location.endswith(hashlib.sha256(picture.read_bytes()).hexdigest())
 
