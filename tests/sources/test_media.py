@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
@@ -110,6 +110,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert cause_and_detail(examine(tmp_path, whole=True).invalid)[0] == "can't be read"
 
 
+@settings(deadline=None)
 @given(
     head=st.sampled_from([b"", b"\xff\xd8\xff", PNG[:26], b"GIF89a", b"RIFF1234WEBPVP8 ", b"II*\0", b"BM"]),
     rest=st.binary(),
@@ -130,6 +131,7 @@ def test_fields_of_a_path() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_upload_names_are_plain_and_differ(one: str, other: str) -> None:
     assert upload_name(one).isascii()

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_sync.errors import SourceError
@@ -79,11 +79,13 @@ def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
         Listing(tmp_path / "gone")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_name_is_answered(listing: Listing, name: str) -> None:
     assert isinstance(listing.match(name), Match | Miss)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aC:\\/.", max_size=20))
 def test_clean_names_are_relative(name: str) -> None:
     parts = clean(name).split("/")

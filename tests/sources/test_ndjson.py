@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_sync.errors import SourceError
@@ -342,6 +342,7 @@ def test_standard_input_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert str(problems[0].where) == "standard input: line 2"
 
 
+@settings(deadline=None)
 @given(st.binary(), st.sampled_from(list(Kind)))
 def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, content: bytes, kind: Kind) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.jsonl"
@@ -357,6 +358,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([ITEM, *TYPED]), st.dictionaries(st.sampled_from([*BOX, *ITEM, "task_id"]), JSON, max_size=3))
 def test_any_values_are_answered(
     tmp_path_factory: pytest.TempPathFactory, record: dict[str, Any], change: dict[str, Any]

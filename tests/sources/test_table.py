@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -270,6 +270,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
         everything(reader(path))
 
 
+@settings(deadline=None)
 @given(st.binary(), st.sampled_from(["fuzz.csv", "fuzz.tsv", "fuzz.csv.gz", "fuzz.parquet"]))
 def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str) -> None:
     path = tmp_path_factory.getbasetemp() / name
@@ -278,6 +279,7 @@ def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, conten
         everything(reader(path))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_behind_a_header_is_answered(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "text.csv"

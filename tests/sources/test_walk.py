@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_sync.errors import SourceError
@@ -64,6 +64,7 @@ def test_patterns(pattern: str, fits: list[str], fits_not: list[str]) -> None:
     assert [name for name in [*fits, *fits_not] if wanted(name)] == fits
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab*?[]!^-/.\\&~|(", min_size=1), st.text())
 def test_any_pattern_is_one(pattern: str, path: str) -> None:
     chooser([pattern], [pattern])[0](path)
