@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
@@ -30,8 +30,8 @@ LOCATOR = struct.Struct(">QIQH")
 
 _BLOCK = 256 * 1024
 _MOST_PARTS = 0xFFFF
-_LISTS_OF_ONE_RING = 3
-"""Opening brackets in a label with a box and one ring: with more, it is decoded to see how many rings it has."""
+_LISTS_OF_ONE_RING = 2
+"""Opening brackets in a segmentation of one ring: with more, the label is decoded to see how many rings it has."""
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -46,6 +46,7 @@ class _Keys(Struct, gc=False):
     id: Id | None = None
     image_id: Id | None = None
     category_id: Id | None = None
+    segmentation: Raw = Raw()
 
 
 _keys = msgspec.json.Decoder(_Keys).decode
@@ -136,7 +137,7 @@ class Labels:
                         continue
                     key = made
                 yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
-                if has_rings and raw.count(b"[") > _LISTS_OF_ONE_RING:
+                if has_rings and bytes(keys.segmentation).count(b"[") > _LISTS_OF_ONE_RING:
                     for part in range(1, self._parts(raw, offset, category)):
                         yield _part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
 
@@ -145,7 +146,8 @@ class Labels:
         if not isinstance(element, dict):
             return _NO_KEYS
         own, image_id, category_id = (plain_id(element.get(name)) for name in ("id", "image_id", "category_id"))
-        return _Keys(own, image_id, category_id)
+        several = Raw(b"[[[") if isinstance(element.get("segmentation"), list) else Raw()
+        return _Keys(own, image_id, category_id, several)
 
     def _parts(self, raw: bytes, offset: int, category: Category) -> int:
         label = self._label(raw, offset, Notes())
