@@ -63,7 +63,10 @@ class Emulator:
         self.stop()
 
     def start(self) -> Emulator:
-        """Listen, and take up unfinished jobs; returns once requests are answered."""
+        """Listen, and take up unfinished jobs; returns once requests are answered.
+
+        Raises OSError when the port is taken, or another emulator uses the data directory.
+        """
         listener = _listen(self._port)
         try:
             self._world = World(self._folder)

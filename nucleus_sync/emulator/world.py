@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import json
 import secrets
@@ -61,13 +62,13 @@ class World:
 
 
 def _lock(folder: Path) -> IO[str]:
-    """Keep a second emulator out of the folder; the lock goes with the process."""
+    """Keep a second emulator out of the folder (OSError, EBUSY); the lock goes with the process."""
     file = (folder / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise RuntimeError(f"Another emulator uses {folder}.") from None
+        raise OSError(errno.EBUSY, f"another emulator uses {folder}") from None
     return file
 
 

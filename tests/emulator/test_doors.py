@@ -24,8 +24,25 @@ def test_only_loopback(tmp_path: Path) -> None:
 
 
 def test_a_data_directory_has_one_emulator(tmp_path: Path) -> None:
-    with Emulator(tmp_path), pytest.raises(RuntimeError, match="Another emulator"):
+    with Emulator(tmp_path), pytest.raises(OSError, match="another emulator"):
         Emulator(tmp_path).start()
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with Emulator(tmp_path / "a") as emulator, pytest.raises(OSError, match="in use"):
+        Emulator(tmp_path / "b", port=emulator.port).start()
+
+
+def test_a_restart_keeps_its_port(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    with emulator:
+        port = emulator.port
+        kept = httpx.Client(auth=("key", ""))
+        kept.get(f"{emulator.endpoint}/dataset/details")
+    with emulator:
+        assert emulator.port == port
+        assert httpx.get(f"{emulator.endpoint}/dataset/details", auth=("key", "")).status_code == 200
+    kept.close()
 
 
 def test_stopping_does_not_wait_for_open_connections(tmp_path: Path) -> None:
