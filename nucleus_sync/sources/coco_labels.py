@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Struct
 from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
@@ -30,8 +31,8 @@ LOCATOR = struct.Struct(">QIQH")
 
 _BLOCK = 256 * 1024
 _MOST_PARTS = 0xFFFF
-_LISTS_OF_ONE_RING = 2
-"""Opening brackets in a segmentation of one ring: with more, the label is decoded to see how many rings it has."""
+_TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
+"""What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -46,7 +47,6 @@ class _Keys(Struct, gc=False):
     id: Id | None = None
     image_id: Id | None = None
     category_id: Id | None = None
-    segmentation: Raw = Raw()
 
 
 _keys = msgspec.json.Decoder(_Keys).decode
@@ -106,7 +106,8 @@ class Labels:
         images, pack, hashed = self.images, LOCATOR.pack, xxh3_64_digest
         find_image, find_category = images.sound_place, self.categories.get
         names, starts, seeds = bytes(images.names), images.starts, images.seeds
-        has_rings = self.rules.shaping.geometry in (None, "polygon")
+        two_lists = _TWO_LISTS.search
+        may_have_rings = self.rules.shaping.geometry in (None, "polygon")
         is_templated = self.rules.annotation_id is not None
         image_id: Id | None = None
         place, prefix, image_seed = -1, b"", 0
@@ -137,7 +138,7 @@ class Labels:
                         continue
                     key = made
                 yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
-                if has_rings and bytes(keys.segmentation).count(b"[") > _LISTS_OF_ONE_RING:
+                if may_have_rings and two_lists(raw):
                     for part in range(1, self._parts(raw, offset, category)):
                         yield _part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
 
@@ -146,8 +147,7 @@ class Labels:
         if not isinstance(element, dict):
             return _NO_KEYS
         own, image_id, category_id = (plain_id(element.get(name)) for name in ("id", "image_id", "category_id"))
-        several = Raw(b"[[[") if isinstance(element.get("segmentation"), list) else Raw()
-        return _Keys(own, image_id, category_id, several)
+        return _Keys(own, image_id, category_id)
 
     def _parts(self, raw: bytes, offset: int, category: Category) -> int:
         label = self._label(raw, offset, Notes())
