@@ -13,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nucleus_sync.errors import CredentialsError, LedgerError, Locked
+from nucleus_sync.errors import CredentialsError, LedgerError, Locked, Refused
 from nucleus_sync.events import Event, Finished, Note
 from nucleus_sync.ledger.facts import FileFacts
-from nucleus_sync.ledger.ledger import Ledger
+from nucleus_sync.ledger.ledger import Checkpoint, Ledger, no_checkpoint
 from nucleus_sync.ledger.lock import Lock
+from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.spec.environment import Credentials, credentials, override, read_environment
 from nucleus_sync.spec.load import LoadedSpec, load
@@ -62,15 +63,26 @@ def _silence(_: Event) -> None:
 
 
 class Workspace:
-    """Use as a context manager; `endpoint` is `embedded` for the emulator inside this process."""
+    """Use as a context manager; `endpoint` is `embedded` for the emulator inside this process.
 
-    def __init__(self, spec_path: Path, *, environ: Mapping[str, str], embedded: bool = False) -> None:
+    `checkpoint` is told of everything that becomes durable in the ledger, and of every request before and after it.
+    """
+
+    def __init__(
+        self,
+        spec_path: Path,
+        *,
+        environ: Mapping[str, str],
+        embedded: bool = False,
+        checkpoint: Checkpoint = no_checkpoint,
+    ) -> None:
         loaded = load(spec_path, environ)
         self._environment = read_environment(loaded.folder)
         settings = override(loaded.spec.settings, self._environment)
         self.loaded: LoadedSpec = replace(loaded, spec=loaded.spec.model_copy(update={"settings": settings}))
         self.endpoint = EMBEDDED if embedded else self._environment.endpoint
         self.ledger_path = loaded.resolve(settings.ledger)
+        self._checkpoint = checkpoint
         self._stack = ExitStack()
         self._scratch: Path | None = None
         self._facts: FileFacts | None = None
@@ -106,10 +118,22 @@ class Workspace:
 
     def open_ledger(self, *, create: bool) -> Ledger:
         """The ledger to write, or, with create=False, to read; then one that isn't there is an empty one."""
-        spec = os.path.relpath(self.loaded.path.absolute(), self.ledger_path.parent.absolute())
-        return self._stack.enter_context(
-            Ledger.open(self.ledger_path, endpoint=self.endpoint, spec=spec, readonly=not create)
+        opened = Ledger.open(
+            self.ledger_path,
+            endpoint=self.endpoint,
+            spec=self._spec_seen_from_ledger,
+            readonly=not create,
+            checkpoint=self._checkpoint,
         )
+        return self._stack.enter_context(opened)
+
+    def read_ledger(self) -> Ledger:
+        """The ledger as it is, whatever endpoint the environment names: to tell what it knows and to do nothing."""
+        return self._stack.enter_context(Ledger.read(self.ledger_path, spec=self._spec_seen_from_ledger))
+
+    @property
+    def _spec_seen_from_ledger(self) -> str:
+        return os.path.relpath(self.loaded.path.absolute(), self.ledger_path.parent.absolute())
 
     def credentials(self) -> Credentials:
         """Key and endpoint. Raises CredentialsError when there is no key."""
@@ -178,7 +202,17 @@ class Workspace:
         )
         return session.run()
 
-    def make_api(self, found: Credentials, emit: Emit = _silence) -> Api:
+    def _fenced(self, ledger: Ledger) -> Checkpoint:
+        """A process that was stopped, and whose lock was taken away meanwhile, must not send what it was about to."""
+
+        def passing(name: str) -> None:
+            self._checkpoint(name)
+            if name.startswith("before ") and not name.startswith("before GET "):
+                ledger.assure_held()
+
+        return passing
+
+    def make_api(self, found: Credentials, emit: Emit = _silence, checkpoint: Checkpoint = no_checkpoint) -> Api:
         """A client; for the embedded endpoint together with its emulator."""
         from nucleus_sync.api.client import Api, ApiKey, LimitedKey, RetryNote
 
@@ -186,13 +220,20 @@ class Workspace:
             emit(Note("", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}"))
 
         if found.embedded:
-            return Api(self._start_emulator(), ApiKey("embedded"), on_retry=on_retry)
+            return Api(self._start_emulator(), ApiKey("embedded"), on_retry=on_retry, checkpoint=checkpoint)
         key = found.api_key or found.limited_access_key
         if key is None:
             raise CredentialsError("there is no API key")
         named = ApiKey(key.get_secret_value()) if found.api_key else LimitedKey(key.get_secret_value())
         storage = os.environ.get("S3_ENDPOINT")
-        return Api(found.endpoint, named, verify=found.verify, storage_endpoint=storage, on_retry=on_retry)
+        return Api(
+            found.endpoint,
+            named,
+            verify=found.verify,
+            storage_endpoint=storage,
+            on_retry=on_retry,
+            checkpoint=checkpoint,
+        )
 
     def _start_emulator(self) -> str:
         try:

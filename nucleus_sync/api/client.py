@@ -16,7 +16,7 @@ from nucleus_sync.api.calls import get
 from nucleus_sync.api.credentials import ApiKey, Credentials, LimitedKey
 from nucleus_sync.api.datasets import Datasets
 from nucleus_sync.api.evaluations import Evaluations
-from nucleus_sync.api.exchange import Exchange, RetryNote, Surroundings
+from nucleus_sync.api.exchange import Checkpoint, Exchange, RetryNote, Surroundings, no_checkpoint
 from nucleus_sync.api.http import Transport
 from nucleus_sync.api.items import Items
 from nucleus_sync.api.jobs import Jobs
@@ -49,7 +49,8 @@ class Api:
 
     `async with Api(endpoint, ApiKey("…")) as api: await api.datasets.create("Street")`. Without credentials no key is
     sent. `verify=False` turns certificate checks off. All errors are those of `nucleus_sync.errors`. Clocks, sleep and
-    chance are parameters for tests; `policy` says how long failures that pass are waited out.
+    chance are parameters for tests; `policy` says how long failures that pass are waited out; `checkpoint` is told of
+    every sending before and after it, and may stop it.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Api:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         on_retry: Callable[[RetryNote], None] | None = None,
+        checkpoint: Checkpoint = no_checkpoint,
     ) -> None:
         self._around = Surroundings(clock, wall, sleep, chance)
         self._transport = Transport(endpoint, credentials, verify=verify, connections=connections)
@@ -76,6 +78,7 @@ class Api:
             surroundings=self._around,
             policy=policy or Policy(),
             on_retry=on_retry,
+            checkpoint=checkpoint,
         )
         self.datasets = Datasets(exchange)
         self.items = Items(exchange)

@@ -19,6 +19,13 @@ from nucleus_sync.errors import ApiError, NucleusSyncError, OutcomeUnknown, Unre
 
 T = TypeVar("T")
 
+Checkpoint = Callable[[str], None]
+"""Told `before POST dataset/create` and `after …` of every sending; what it raises stops the sending."""
+
+
+def no_checkpoint(_: str) -> None:
+    """Nobody watches."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryNote:
@@ -53,12 +60,14 @@ class Exchange:
         surroundings: Surroundings,
         policy: Policy,
         on_retry: Callable[[RetryNote], None] | None,
+        checkpoint: Checkpoint = no_checkpoint,
     ) -> None:
         self._transport = transport
         self._credentials = credentials
         self._around = surroundings
         self._policy = policy
         self._on_retry = on_retry
+        self._checkpoint = checkpoint
         self._throttle = Throttle(connections, clock=surroundings.clock, sleep=surroundings.sleep)
         self._storage_throttle = Throttle(connections, clock=surroundings.clock, sleep=surroundings.sleep)
 
@@ -154,7 +163,9 @@ class Exchange:
                 started = self._around.clock()
                 if throttle.is_open and started - begun > errand.policy.patience:
                     raise self._error(errand, Failure("Nucleus is away", sent=False), Verdict.UNREACHABLE)
+                self._checkpoint(f"before {errand.method} {errand.path}")
                 came = await send()
+                self._checkpoint(f"after {errand.method} {errand.path}")
                 settled = self._settled(came)
                 self._learn(throttle, settled, started)
             if isinstance(settled, Answer):

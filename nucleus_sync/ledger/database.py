@@ -99,6 +99,12 @@ class Database:
         with self._turn:
             self._conn.close()
 
+    def assure_fence(self) -> None:
+        """Raise Locked when this process took the lock and somebody has taken it away since."""
+        if self.fence is not None:
+            with self.reading():
+                self._check_fence()
+
     def _check_fence(self) -> None:
         row = self._conn.execute("SELECT generation, owner, host, pid FROM lease").fetchone()
         if row is None or row[0] != self.fence:

@@ -25,14 +25,14 @@ Checkpoint = Callable[[str], None]
 """Told the name of each thing that has just become durable; a test kills the process there."""
 
 
-def _no_checkpoint(_: str) -> None:
-    pass
+def no_checkpoint(_: str) -> None:
+    """Nobody watches."""
 
 
 class Ledger:
     """What Nucleus was made to hold. Every method raises LedgerError when the file can't be used."""
 
-    def __init__(self, database: Database, checkpoint: Checkpoint = _no_checkpoint) -> None:
+    def __init__(self, database: Database, checkpoint: Checkpoint = no_checkpoint) -> None:
         self.database = database
         """For the lock, which lives in the same file."""
         self._checkpoint = checkpoint
@@ -47,7 +47,7 @@ class Ledger:
         clock: Clock = time.time,
         create: bool = True,
         readonly: bool = False,
-        checkpoint: Checkpoint = _no_checkpoint,
+        checkpoint: Checkpoint = no_checkpoint,
     ) -> Self:
         """Open the ledger of one endpoint (`embedded` is one too) and, where given, of one spec.
 
@@ -101,6 +101,10 @@ class Ledger:
     def fingerprint_version(self) -> int:
         """Of the content hashes in the known records."""
         return int(self.database.meta("fingerprint_version"))
+
+    def assure_held(self) -> None:
+        """Raise Locked when the lock that this process took was forced away from it."""
+        self.database.assure_fence()
 
     def check(self) -> None:
         """Read every page; raises LedgerError when the file is damaged."""
