@@ -55,5 +55,7 @@ class Database:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32768")
+        # A job of a million records leaves a large log behind; give its space back at the next checkpoint.
+        connection.execute("PRAGMA journal_size_limit = 67108864")
         self._opened.append(connection)
         return connection

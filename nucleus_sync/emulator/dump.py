@@ -134,7 +134,13 @@ def _scenes(c: sqlite3.Connection, pk: int) -> Iterator[dict[str, Any]]:
         plain = {key: row[key] for key in ("reference_id", "type", "frame_rate", "video_url")}
         query = "SELECT * FROM scene_categories WHERE scene = ? AND run = 0 ORDER BY slot"
         categories = [from_json(each["record"]) for each in c.execute(query, (row["pk"],))]
-        yield plain | {"metadata": from_json(row["metadata"]), "categories": categories}
+        query = "SELECT count(*) FROM scene_categories WHERE scene = ? AND run != 0"
+        predicted = c.execute(query, (row["pk"],)).fetchone()[0]
+        yield plain | {
+            "metadata": from_json(row["metadata"]),
+            "categories": categories,
+            "predicted_categories": predicted,
+        }
 
 
 def _annotations(c: sqlite3.Connection, pk: int) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from nucleus import (
     LidarScene,
     Point3D,
     SceneCategoryAnnotation,
+    SceneCategoryPrediction,
     VideoScene,
 )
 from nucleus.errors import NucleusAPIError
@@ -95,6 +96,21 @@ def test_cuboids_and_scene_categories(scenes, finish) -> None:
     assert scenes.annotate([cuboid, category])["annotations_processed"] == 2
     assert scenes.refloc("drive-0-pc")["annotations"]["cuboid"] == [cuboid]
     assert scenes.annotate([category])["annotations_ignored"] == 1
+
+
+def test_predicted_scene_categories_go_with_their_run(client, emulator, scenes, model, finish) -> None:
+    finish(scenes.append([lidar_scene("told apart")]))
+    sent = [SceneCategoryPrediction("highway", "told apart", confidence=0.5)]
+    answer = scenes.upload_predictions(model, sent)
+    assert answer["predictions_processed"] == 1
+
+    def predicted() -> int:
+        held = [scene for each in emulator.dump()["datasets"] for scene in each["scenes"]]
+        return sum(scene["predicted_categories"] for scene in held if scene["reference_id"] == "told apart")
+
+    assert predicted() == 1
+    client.delete_model_run(answer["model_run_id"])
+    assert predicted() == 0
 
 
 def test_scene_metadata_is_merged(scenes, finish) -> None:
