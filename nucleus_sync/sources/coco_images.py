@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -22,6 +21,8 @@ from nucleus_sync.sources.template import FieldError, Template
 from nucleus_sync.sources.walk import shown
 
 _PATH_FIELDS = frozenset(("file_name", "path", "parent", "name", "stem", "suffix", "ext"))
+
+_MOST_PIXELS = 1 << 31
 
 
 class _Entry(Struct, gc=False):
@@ -251,7 +252,7 @@ def _match_note(found: Match) -> tuple[str, str] | None:
 
 
 def _pixels(value: float | None) -> float:
-    return value if value is not None and isfinite(value) and value > 0 else 0
+    return value if value is not None and 0 < value <= _MOST_PIXELS else 0
 
 
 def _number(value: Any) -> float | None:

@@ -239,23 +239,31 @@ class Labels:
         """The picked labels as records, in the order of the picks."""
         images, shaping, make_metadata = self.images, self.rules.shaping, self.rules.metadata
         names, starts, seeds = bytes(images.names), images.starts, images.seeds
-        widths, heights = images.widths, images.heights
+        find_image, find_category = images.sound_place, self.categories.get
         fetch, unpack, notes = _Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
+        image_id: Id | None = None
+        place, own_at, reference_id, width, height, image_seed = -1, 0, "", 0.0, 0.0, 0
         for pick in picks:
-            offset, length, index, part = unpack(pick[2])
+            key, raw, locator = pick
+            offset, length, index, part = unpack(locator)
             content = fetch(offset, length)
             try:
                 label = strictly(content)
             except _decoded_errors:
                 label = self._label(content, offset, notes)
-            place, category = images.place(label.image_id), self.categories.get(label.category_id)  # type: ignore[arg-type]
-            if place is None or category is None:
+            if label.image_id != image_id:
+                image_id = label.image_id
+                place = find_image(image_id)
+                if place >= 0:
+                    start, end = starts[place], starts[place + 1]
+                    reference_id, own_at = names[start:end].decode(), end - start + 2  # behind NUL and "a"
+                    width, height, image_seed = images.widths[place], images.heights[place], seeds[place]
+            category = find_category(label.category_id)  # type: ignore[arg-type]
+            if place < 0 or category is None:
                 self._changed(index)
-            if pick[1] != LOOK_AGAIN and raw_hash(content, seeds[place] ^ category.seed) != pick[1]:
+            if raw_hash(content, image_seed ^ category.seed) != raw and raw != LOOK_AGAIN:
                 self._changed(index)
-            start, end = starts[place], starts[place + 1]
-            own = pick[0][end - start + 2 :].decode()  # behind the reference id, NUL and "a"
-            frame = Frame(category, names[start:end].decode(), widths[place], heights[place], own, part)
+            frame = Frame(category, reference_id, width, height, key[own_at:].decode(), part)
             if make_metadata is not None:
                 self._add_metadata(frame, make_metadata, content, offset, notes)
             record = record_of(label, frame, shaping, notes)
