@@ -7,13 +7,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nucleus_sync.errors import CredentialsError, LedgerError, Locked, Refused
+from nucleus_sync.errors import CredentialsError, LedgerError, Locked, NucleusSyncError, Refused
 from nucleus_sync.events import Event, Finished, Note
 from nucleus_sync.ledger.facts import FileFacts
 from nucleus_sync.ledger.ledger import Checkpoint, Ledger, no_checkpoint
@@ -46,6 +46,8 @@ class Prepared:
     """A plan together with the changes behind it, which lie in the workspace's scratch folder."""
 
     surveyed: Surveyed
+    refusal: Refused | None = None
+    """What an apply would say to its deletions, unless told otherwise."""
 
     @property
     def plan(self) -> Plan:
@@ -135,6 +137,23 @@ class Workspace:
     def _spec_seen_from_ledger(self) -> str:
         return os.path.relpath(self.loaded.path.absolute(), self.ledger_path.parent.absolute())
 
+    @contextmanager
+    def locked(self, emit: Emit = _silence) -> Iterator[Ledger]:
+        """The ledger that is there, with the right to write it. Raises Locked with the holder's name."""
+        if not self.ledger_path.exists():
+            raise LedgerError("there is no ledger", where=str(self.ledger_path), fix="nucleus-sync apply makes one")
+        ledger = self.open_ledger(create=True)
+        for warning in ledger.warnings:
+            emit(Note("", warning))
+        lock = Lock(ledger)
+        story = lock.acquire()
+        try:
+            if story:
+                emit(Note("", story))
+            yield ledger
+        finally:
+            lock.release()
+
     def credentials(self) -> Credentials:
         """Key and endpoint. Raises CredentialsError when there is no key."""
         if self.endpoint == EMBEDDED:
@@ -147,7 +166,15 @@ class Workspace:
         surveyed = self.survey(choices, ledger, emit)
         if ledger is not None and self.ledger_path.exists():
             self._remember_if_free(surveyed)
-        return Prepared(surveyed)
+        return Prepared(surveyed, ledger and self._refusal(surveyed.plan, ledger))
+
+    def _refusal(self, plan: Plan, ledger: Ledger) -> Refused | None:
+        limit = self.loaded.spec.settings.delete_limit
+        try:
+            guard_deletes(plan, known_of(plan, ledger.count), records=limit.records, fraction=limit.fraction)
+        except Refused as refusal:
+            return refusal
+        return None
 
     def survey(self, choices: Choices, ledger: Ledger | None, emit: Emit) -> Surveyed:
         """One look at everything that is declared."""
@@ -198,7 +225,7 @@ class Workspace:
             approve=approve,
             emit=emit,
             allow_deletes=choices.allow_deletes,
-            make_api=lambda: self.make_api(found, emit),
+            make_api=lambda: self.make_api(found, emit, self._fenced(ledger)),
         )
         return session.run()
 
@@ -243,9 +270,13 @@ class Workspace:
                 f"the embedded emulator needs more packages ({error.name} is missing)",
                 fix="pip install 'nucleus-sync[emulator]'",
             ) from None
-        emulator = Emulator(self.ledger_path.parent / "emulator")
-        self._stack.enter_context(emulator)
-        return emulator.endpoint
+        folder = self.ledger_path.parent / "emulator"
+        try:
+            return self._stack.enter_context(Emulator(folder)).endpoint
+        except OSError as error:
+            raise NucleusSyncError(
+                f"the embedded emulator can't start: {error.strerror or error}", where=str(folder)
+            ) from None
 
 
 def _sweep(home: Path) -> None:
