@@ -16,6 +16,7 @@ from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.coco_categories import categories_of, shared_names
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_images import (
     Image,
@@ -28,7 +29,7 @@ from nucleus_sync.sources.coco_images import (
     size_note,
     url_template,
 )
-from nucleus_sync.sources.coco_labels import Labels, Naming, Rules, categories_of, shared_names
+from nucleus_sync.sources.coco_labels import Labels, Naming, Rules
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings

@@ -103,6 +103,11 @@ def named(value: Any) -> str:
             return "an object"
 
 
+def quoted_id(value: Id) -> str:
+    """An id as JSON writes it."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
 def missing_geometry(element: Any) -> tuple[str, str]:
     """(cause, detail) for an annotation that has no geometry at all."""
     if not isinstance(element, dict):

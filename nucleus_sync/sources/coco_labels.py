@@ -14,12 +14,24 @@ from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import Annotation
-from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
-from nucleus_sync.records.key import annotation_key, is_unnumbered, unnumbered_key
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
+from nucleus_sync.records.key import annotation_key, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Record
-from nucleus_sync.sources.coco_label import Id, Label, Notes, leniently, missing_geometry, named, plain_id, strictly
-from nucleus_sync.sources.coco_shape import Category, Frame, Shaping, part_count, record_of
+from nucleus_sync.sources.coco_categories import Category
+from nucleus_sync.sources.coco_label import (
+    Id,
+    Label,
+    Notes,
+    leniently,
+    missing_geometry,
+    named,
+    plain_id,
+    quoted_id,
+    strictly,
+)
+from nucleus_sync.sources.coco_order import order_of, part_key
+from nucleus_sync.sources.coco_shape import Frame, Shaping, part_count, record_of
 from nucleus_sync.sources.image_table import ImageTable, State
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.judge import is_sound
@@ -140,7 +152,7 @@ class Labels:
                 yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
                 if may_have_rings and two_lists(raw):
                     for part in range(1, self._parts(raw, offset, category)):
-                        yield _part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
+                        yield part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
 
     def _lenient_keys(self, raw: bytes, offset: int) -> _Keys:
         element = self.document.decoded(raw, offset)
@@ -169,7 +181,7 @@ class Labels:
         template = self.rules.annotation_id
         if template is None:
             if keys.id is None or keys.id == "":
-                return unnumbered_key(reference_id, _order(self._label(raw, offset, Notes()), category, digest))
+                return unnumbered_key(reference_id, order_of(self._label(raw, offset, Notes()), category, digest))
             return annotation_key(reference_id, _storable(str(keys.id)))
         try:
             fields = _fields(self.document.decoded(raw, offset), category, reference_id)
@@ -210,10 +222,10 @@ class Labels:
         place = self.images.place(image_id)
         if place is None:
             twin = self.images.twin(image_id)
-            detail, fix = f"image_id {_quoted(image_id)} is not in images: no such image", None
+            detail, fix = f"image_id {quoted_id(image_id)} is not in images: no such image", None
             if twin is not None:
                 kinds = ("text", "number") if isinstance(image_id, str) else ("number", "text")
-                detail += f"; it is a {kinds[0]}, and an image {_quoted(twin)} ({kinds[1]}) exists"
+                detail += f"; it is a {kinds[0]}, and an image {quoted_id(twin)} ({kinds[1]}) exists"
                 fix = "write both ids the same way, with quotes or without"
             yield "image_id is not in images", detail, fix
         elif self.images.states[place] == State.AMBIGUOUS:
@@ -229,7 +241,7 @@ class Labels:
         elif keys.category_id not in self.categories:
             yield (
                 "category_id is not in categories",
-                f"category_id {_quoted(keys.category_id)} is not in categories",
+                f"category_id {quoted_id(keys.category_id)} is not in categories",
                 None,
             )
 
@@ -366,35 +378,6 @@ def _is_surely_sound(record: Any) -> bool:
     )
 
 
-def _part_key(key: bytes, part: int) -> bytes:
-    """The key of a further ring: `5-1`, or behind its first ring where the label has no id."""
-    return key + part.to_bytes(2) if is_unnumbered(key) else b"%b-%d" % (key, part)
-
-
-def _order(label: Label, category: Category, digest: bytes) -> bytes:
-    """Where a label without an id stands among its item's: by label, place and size, score, then by its bytes."""
-    numbers = [*_extent(label), 0.0 if label.score is None else label.score]
-    return category.label.encode(errors="replace") + b"\x00" + b"".join(map(_sortable, numbers)) + digest
-
-
-def _extent(label: Label) -> tuple[float, ...]:
-    if label.bbox is not None:
-        return label.bbox
-    flat: list[float] = []
-    if label.keypoints:
-        flat = [number for place, number in enumerate(label.keypoints) if place % 3 != 2]
-    elif isinstance(label.segmentation, list):
-        flat = [number for ring in label.segmentation for number in ring]
-    xs, ys = flat[::2], flat[1::2]
-    return (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)) if xs and ys else (0.0,) * 4
-
-
-def _sortable(number: float) -> bytes:
-    """Eight bytes that sort as numbers do, negative ones included."""
-    bits = int.from_bytes(struct.pack(">d", number))
-    return (~bits & 0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else bits | 1 << 63).to_bytes(8)
-
-
 def _fields(element: Any, category: Category, reference_id: str) -> dict[str, Any]:
     """What templates over a label may name: its own fields first."""
     own = element if isinstance(element, dict) else {}
@@ -408,71 +391,8 @@ def _no_id(name: str, element: dict[str, Any]) -> Iterator[tuple[str, str, str |
         yield f"{name} is no id", f"{name} is {named(element[name])}, not a whole number or a text", None
 
 
-def _quoted(value: Id) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
 def _storable(text: str) -> str:
     """An id that UTF-8 and keys can hold: lone surrogates and NULs are replaced by their escapes."""
     if text.isascii() and "\x00" not in text:
         return text
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
-
-
-def categories_of(document: JsonFile, section: Section, file: str, seed: int) -> dict[Id, Category]:
-    """The categories by id; `seed` goes into theirs and stands for the spec's options.
-
-    Raises SourceError where they are no list, or two different ones share an id.
-    """
-    found: dict[Id, Category] = {}
-    entries = document.value(section)
-    if not isinstance(entries, list):
-        raise SourceError(f'"categories" is {named(entries)}, not a list', where=file)
-    for entry in entries:
-        category_id = plain_id(entry.get("id")) if isinstance(entry, dict) else None
-        if category_id is None:
-            continue  # nothing can refer to it
-        category = _category(entry, seed)
-        other = found.setdefault(category_id, category)
-        if other.label != category.label:
-            raise SourceError(
-                f"categories {other.label!r} and {category.label!r} share the id {_quoted(category_id)}",
-                where=file,
-                fix="give each category an id of its own",
-            )
-    return found
-
-
-def _category(entry: dict[str, Any], seed: int) -> Category:
-    name = entry.get("name")
-    label = name if isinstance(name, str) else str(name) if isinstance(name, int | float) else ""
-    points, skeleton = _points(entry.get("keypoints")), _skeleton(entry.get("skeleton"))
-    return Category(label, seed_of(seed, label, points, skeleton), points, skeleton)
-
-
-def _points(names: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()
-
-
-def _skeleton(pairs: Any) -> tuple[tuple[int, int], ...]:
-    """Index pairs from 0: COCO counts from 1, and who writes a 0 counts from 0."""
-    if not isinstance(pairs, list):
-        return ()
-    whole = [
-        (pair[0], pair[1])
-        for pair in pairs
-        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, int) for end in pair)
-    ]
-    first = 0 if any(0 in pair for pair in whole) else 1
-    return tuple((one - first, other - first) for one, other in whole)
-
-
-def shared_names(categories: Mapping[Id, Category]) -> Iterator[str]:
-    """What to say of category names that several ids have."""
-    ids: dict[str, list[Id]] = {}
-    for category_id, category in categories.items():
-        ids.setdefault(category.label, []).append(category_id)
-    for label, sharers in ids.items():
-        if len(sharers) > 1:
-            listed = ", ".join(map(str, sharers[:-1]))
-            yield f"category ids {listed} and {sharers[-1]} have one name: {label}; their records get that label"

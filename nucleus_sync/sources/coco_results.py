@@ -9,9 +9,10 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import seed_of
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.coco_categories import categories_of
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_label import Id
-from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules, categories_of
+from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -22,22 +22,13 @@ from nucleus_sync.records.annotation import (
 from nucleus_sync.records.check import number_words
 from nucleus_sync.sources import rle
 from nucleus_sync.sources.bounds import clipped_box, clipped_ring, is_outside, overhang
+from nucleus_sync.sources.coco_categories import Category
 from nucleus_sync.sources.coco_label import Label, Notes, Rle
 from nucleus_sync.spec.source import Geometry, OutOfBounds
 
 MASK_FIX = "geometry: mask is not supported yet; export polygons or boxes"
 _NO_METADATA: dict[str, Any] = {}
 _CROWD: dict[str, Any] = {"iscrowd": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Category:
-    """A category: its name as the label, and its skeleton, counted from 0."""
-
-    label: str
-    seed: int
-    points: tuple[str, ...] = ()
-    skeleton: tuple[tuple[int, int], ...] = field(default=())
 
 
 class Frame(Struct, gc=False):
