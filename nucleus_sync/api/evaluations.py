@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from nucleus_sync.api.calls import delete, get, given, patch, post
 from nucleus_sync.api.exchange import Exchange
 from nucleus_sync.api.retry import Safety
@@ -45,9 +47,7 @@ class Evaluations:
         if allowed_label_matches:
             body["allowed_label_matches"] = list(allowed_label_matches)
         call = post("dataset", dataset_id, "model", model_id, "calculateEvaluationMetrics", body=body)
-        answer = await self._exchange.json(call, Any)
-        job_id = answer.get("job_id") if isinstance(answer, dict) else None
-        return job_id if isinstance(job_id, str) else None
+        return _job_of((await self._exchange.answer(call)).content)
 
     async def start(
         self,
@@ -171,6 +171,16 @@ class Evaluations:
         """F1 over confidence of the best models."""
         body = {"benchmark_ids": list(benchmark_ids), "top_n": most, **given(model_ids=model_ids)}
         return await self._exchange.json(post("leaderboard", "f1Curve", body=body), list[dict[str, Any]])
+
+
+def _job_of(content: bytes) -> str | None:
+    """The job id in an answer whose shape nobody promises: it may as well be empty, or no JSON."""
+    try:
+        answer = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    job_id = answer.get("job_id") if isinstance(answer, dict) else None
+    return job_id if isinstance(job_id, str) else None
 
 
 def _rules(rollup_groups: Sequence[Json] | None, exclusion_rules: Sequence[Json] | None) -> Json:

@@ -263,3 +263,19 @@ async def test_numbers_that_are_not_finite_are_refused(api: Api, recorder: Recor
     with pytest.raises(UsageError, match="JSON"):
         await api.models.add("m", "m", metadata={"loss": value})
     assert recorder.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "job_id"),
+    [
+        (Reply(200, b""), None),
+        (Reply(200, b"<html>started</html>"), None),
+        (Reply(200, b"[]"), None),
+        (Reply(200, b'{"job_id": "job_9"}'), "job_9"),
+    ],
+)
+async def test_metrics_may_be_answered_in_any_shape(
+    api: Api, recorder: Recorder, answer: Reply, job_id: str | None
+) -> None:
+    recorder.replies(answer)
+    assert await api.evaluations.metrics("ds_1", "prj_1", class_agnostic=False) == job_id
