@@ -28,7 +28,7 @@ def command(address: str | None) -> None:
     call = Call.current()
     found: Counter[str] = Counter()
     with call.workspace() as space:
-        for one in _faults(space.open_ledger(create=False), address):
+        for one in _faults(space.read_ledger(), address):
             found[one["kind"]] += one["count"]
             call.screen.answer(line(one) if call.screen.json else _text(one))
     if not call.screen.json:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COMMANDS = (
-    "init", "validate", "plan", "show", "apply", "status", "errors", "doctor", "schema", "emulator", "demo",
+    "init", "validate", "plan", "show", "apply", "status", "errors",
+    "state", "history", "unlock", "doctor", "schema", "emulator", "demo",
 )  # fmt: skip
 
 EXIT_CODES = {
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     except ClickExit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, Abort):
-        return _report(Interrupted("interrupted", fix="the next apply goes on from here"), screen)
+        return _report(Interrupted("interrupted"), screen)
     except click.ClickException as mistake:
         return _report(_usage_error(mistake), screen)
     except NucleusSyncError as error:

@@ -27,7 +27,7 @@ def command() -> None:
 
     call = Call.current()
     with call.workspace() as space:
-        values = status_values(space.open_ledger(create=False))
+        values = status_values(space.read_ledger())
     call.screen.answer(document(values) if call.screen.json else status_text(values, call.screen.colors))
 
 
@@ -51,19 +51,19 @@ def status_values(ledger: Ledger) -> dict[str, Any]:
             }
             for one in ledger.streams()
         ],
-        "undecided": [{"address": one.address, "begun_at": _time(one.begun_at)} for one in ledger.creations()],
+        "undecided": [{"address": one.address, "begun_at": moment(one.begun_at)} for one in ledger.creations()],
         "running": [_job(batch) for batch in ledger.open_batches()],
         "failed": [_job(one) for one in ledger.batches(_BATCHES_LOOKED_AT) if one.state in _ENDED_BADLY],
         "evaluations": [
-            {"address": one.address, "at": _time(result.at), "metrics": result.result.get("metrics", result.result)}
+            {"address": one.address, "at": moment(result.at), "metrics": result.result.get("metrics", result.result)}
             for one in evaluations
             for result in ledger.results(one.address, limit=1)
         ],
         "runs": [
             {
                 "command": run.command,
-                "started_at": _time(run.started_at),
-                "finished_at": _time(run.finished_at),
+                "started_at": moment(run.started_at),
+                "finished_at": moment(run.finished_at),
                 "exit_code": run.exit_code,
                 "counts": run.counts,
             }
@@ -82,10 +82,11 @@ def _job(batch: Batch) -> dict[str, Any]:
         "records": batch.records,
         "confirmed": batch.confirmed,
         "rejected": batch.rejected,
-        "prepared_at": _time(batch.prepared_at),
-        "finished_at": _time(batch.finished_at),
+        "prepared_at": moment(batch.prepared_at),
+        "finished_at": moment(batch.finished_at),
     }
 
 
-def _time(at: float | None) -> str | None:
+def moment(at: float | None) -> str | None:
+    """A time as JSON has it, in UTC and whole seconds."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

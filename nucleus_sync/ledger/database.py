@@ -150,14 +150,16 @@ def open_database(
     return database
 
 
-def open_to_read(path: Path, *, endpoint: str, clock: Clock, spec: str | None = None) -> Database:
+def open_to_read(path: Path, *, endpoint: str | None, clock: Clock, spec: str | None = None) -> Database:
     """Open the ledger without changing a byte, also in a folder that can't be written.
+
+    Without an endpoint it may be of any: what is only told about it holds wherever it is of.
 
     A ledger that isn't there is an empty one, in memory: its lineage is empty and its serial 0.
     """
     _check_sqlite()
     if not path.exists() or path.stat().st_size == 0:
-        return _in_memory(endpoint, clock)
+        return _in_memory(endpoint or "", clock)
     with translated(path):
         # SQLite wants to make its shared-memory file; where it can't, nobody can be writing either.
         sealed = not os.access(path.parent, os.W_OK) and not _has_left_log(path)
@@ -248,7 +250,7 @@ def _in_memory(endpoint: str, clock: Clock) -> Database:
     return Database(conn, None, clock, writable=False)
 
 
-def _identify(conn: sqlite3.Connection, path: Path, endpoint: str, spec: str | None, version: int) -> int:
+def _identify(conn: sqlite3.Connection, path: Path, endpoint: str | None, spec: str | None, version: int) -> int:
     """Refuse what isn't ours; the schema that was found."""
     where = str(path)
     if conn.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -263,7 +265,7 @@ def _identify(conn: sqlite3.Connection, path: Path, endpoint: str, spec: str | N
             fix="use the nucleus-sync that wrote it, or a newer one",
         )
     written = dict(conn.execute("SELECT name, value FROM meta WHERE name IN ('endpoint', 'spec')").fetchall())
-    if written["endpoint"] != endpoint:
+    if endpoint is not None and written["endpoint"] != endpoint:
         raise LedgerError(
             f"the ledger is of {written['endpoint']}, not of {endpoint}: what it says does not hold there",
             where=where,

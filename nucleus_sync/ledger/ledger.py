@@ -62,6 +62,11 @@ class Ledger:
             raise LedgerError("there is no ledger", where=str(path), fix="nucleus-sync apply makes one")
         return cls(open_database(path, endpoint=endpoint, clock=clock, spec=spec), checkpoint)
 
+    @classmethod
+    def read(cls, path: Path, *, spec: str | None = None, clock: Clock = time.time) -> Self:
+        """Open a ledger to tell what it knows, whatever endpoint it is of; one that isn't there is an empty one."""
+        return cls(open_to_read(path, endpoint=None, clock=clock, spec=spec))
+
     def close(self) -> None:
         """Close the file."""
         self.database.close()
@@ -91,6 +96,11 @@ class Ledger:
     def lineage(self) -> str:
         """Which ledger this is."""
         return str(self.database.meta("lineage"))
+
+    @property
+    def endpoint(self) -> str:
+        """The Nucleus that it speaks of; `embedded` is one too."""
+        return str(self.database.meta("endpoint"))
 
     @property
     def serial(self) -> int:

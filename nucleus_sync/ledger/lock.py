@@ -156,7 +156,7 @@ def _locked(holder: Holder | None) -> Locked:
     who = str(holder) if holder else "a process that is just starting"
     return Locked(
         f"the ledger is locked by {who}",
-        fix="wait until it is done; if it hangs, end that process, or use --force to take the lock away from it",
+        fix="wait until it is done; if it hangs, end that process, or take its lock away: nucleus-sync unlock --force",
     )
 
 
