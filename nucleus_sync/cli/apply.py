@@ -85,7 +85,7 @@ class _Watch:
         self._lines = StatusLines(screen)
         self._events = EventLines(screen) if screen.json else None
         self._nothing_to_do = False
-        self._blocked = ""
+        self._blocked = False
         self._summed_up = False
 
     def __enter__(self) -> Self:
@@ -109,13 +109,9 @@ class _Watch:
             from nucleus_sync.cli.saved import check_fresh
 
             check_fresh(self._saved, plan)
-        from nucleus_sync.render.problems import blocked_text
-
         self._show(plan)
-        self._blocked = blocked_text(plan)
+        self._blocked = bool(plan.invalid_streams)
         if self._blocked:
-            return False
-        if plan.invalid_streams:
             return False
         self._nothing_to_do = plan.is_empty
         if not (plan.is_empty or self._auto_approve or self._saved):
@@ -125,18 +121,15 @@ class _Watch:
 
     def _show(self, plan: Plan) -> None:
         from nucleus_sync.render.plan import plan_text
-        from nucleus_sync.render.problems import problems_text
 
         if self._events is None:
             self._screen.answer(plan_text(plan, self._screen.colors) + ("" if plan.is_empty else "\n"))
-            if plan.invalid_streams:
-                from nucleus_sync.cli.plan import say_what_blocks
-
-                say_what_blocks(self._screen, plan)
-        elif plan.invalid_streams:
-            self._screen.warn("\n".join(problems_text(plan, self._screen.aside_colors)))
-        elif self._screen.can_ask and not self._auto_approve:
+        elif plan.invalid_streams or (self._screen.can_ask and not self._auto_approve):
             self._screen.warn(plan_text(plan, self._screen.aside_colors))
+        if plan.invalid_streams:
+            from nucleus_sync.cli.plan import say_what_blocks
+
+            say_what_blocks(self._screen, plan)
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -152,8 +145,6 @@ class _Watch:
         """The last line, after all bars are gone."""
         from nucleus_sync.render.run import finished_text
 
-        if self._blocked:
-            self._screen.warn(self._blocked)
         if self._events is not None:
             if not self._summed_up:
                 self._events.show(finished)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nucleus_sync.cli.screen import Screen
     from nucleus_sync.plan.plan import Plan
     from nucleus_sync.workspace import Prepared
+
+_LINES_AT_ONCE = 1000
 
 
 @click.command("plan")
@@ -34,6 +36,7 @@ def command(
 ) -> int:
     """Show what would be done, in which order and why; send nothing."""
     from nucleus_sync.cli.progress import show_progress
+    from nucleus_sync.render.error import refusal_text
     from nucleus_sync.render.text import visible
     from nucleus_sync.workspace import Choices
 
@@ -54,6 +57,8 @@ def command(
         call.screen.answer(plan_in(form, plan, call, int(code)))
     if plan.invalid_streams:
         say_what_blocks(call.screen, plan)
+    if prepared.refusal is not None:
+        call.screen.warn(refusal_text(prepared.refusal))
     if out is not None:
         shown = visible(out)
         call.screen.say(f"Saved {shown}, digest {plan.digest()}; do it with: nucleus-sync apply {shown}")
@@ -97,29 +102,23 @@ def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
 
 def say_what_blocks(screen: Screen, plan: Plan) -> None:
     """Name the streams that can't be applied, and the way out."""
-    from nucleus_sync.render.text import visible
+    from nucleus_sync.render.problems import blocked_text
 
-    streams = ", ".join(map(visible, plan.invalid_streams))
-    screen.warn(
-        f"error: invalid: {streams}\n  → mend the source, or let it say on_invalid: skip; nothing is sent before"
-    )
+    screen.warn(blocked_text(plan))
 
 
 def _write_records(call: Call, prepared: Prepared, named: str) -> None:
     from nucleus_sync.render.json import line
 
+    lines = map(line, prepared.records())
     if named == "-":
-        for change in prepared.records():
-            call.screen.answer(line(change))
+        # A flush for each of millions of lines would take longer than finding them.
+        while chunk := "".join(islice(lines, _LINES_AT_ONCE)):
+            call.screen.answer(chunk)
         return
     path = call.path(named)
     try:
         with path.open("w", encoding="utf-8") as file:
-            file.writelines(line(change) for change in prepared.records())
+            file.writelines(lines)
     except OSError as error:
-        raise unwritable(path, error) from None
-
-
-def unwritable(path: Path, error: OSError) -> NucleusSyncError:
-    """A file of the user's that can't be written."""
-    return NucleusSyncError(f"can't be written: {error.strerror}", where=str(path))
+        raise NucleusSyncError(f"can't be written: {error.strerror}", where=str(path)) from None
