@@ -166,7 +166,7 @@ class Workspace:
         surveyed = self.survey(choices, ledger, emit)
         if ledger is not None and self.ledger_path.exists():
             self._remember_if_free(surveyed)
-        return Prepared(surveyed, ledger and self._refusal(surveyed.plan, ledger))
+        return Prepared(surveyed, self._refusal(surveyed.plan, ledger) if ledger else None)
 
     def _refusal(self, plan: Plan, ledger: Ledger) -> Refused | None:
         limit = self.loaded.spec.settings.delete_limit

@@ -21,7 +21,7 @@ from nucleus_sync.errors import CredentialsError, Exit, Interrupted
 from nucleus_sync.events import Event, Finished
 from nucleus_sync.ledger.batches import Batch
 from nucleus_sync.ledger.lock import BEAT, Lock
-from nucleus_sync.plan.guard import guard_deletes
+from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.records.problem import Where
 from nucleus_sync.survey.remember import remember, remember_applied
@@ -96,8 +96,7 @@ class Session:
 
     def _guard(self, plan: Plan) -> None:
         limit = self.loaded.spec.settings.delete_limit
-        known = {step.address: self.ledger.count(step.address) for step in plan.steps if step.records}
-        guard_deletes(plan, known, records=limit.records, fraction=limit.fraction)
+        guard_deletes(plan, known_of(plan, self.ledger.count), records=limit.records, fraction=limit.fraction)
 
     def _exit_code(self, runtime: Runtime, outcome: Outcome) -> Exit:
         if any(error.exit_code is Exit.UNKNOWN for error in outcome.errors):

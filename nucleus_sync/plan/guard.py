@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from nucleus_sync.errors import Refused
 from nucleus_sync.plan.plan import Plan
+
+
+def known_of(plan: Plan, count: Callable[[str], int]) -> dict[str, int]:
+    """How many records are known of every stream that a plan touches."""
+    return {step.address: count(step.address) for step in plan.steps if step.records}
+
+
+def _records(number: int) -> str:
+    return f"{number:,} record{'' if number == 1 else 's'}"
 
 
 def guard_deletes(plan: Plan, known: Mapping[str, int], *, records: int, fraction: float) -> None:
@@ -15,7 +24,7 @@ def guard_deletes(plan: Plan, known: Mapping[str, int], *, records: int, fractio
         count = step.records.delete if step.records else 0
         before = known.get(step.address, 0)
         if count > records:
-            wrong.append(f"{step.address} would lose {count:,} records, the limit is {records:,}")
+            wrong.append(f"{step.address} would lose {_records(count)}, the limit is {records:,}")
         elif before and count > fraction * before:
             wrong.append(
                 f"{step.address} would lose {count:,} of {before:,} records "
