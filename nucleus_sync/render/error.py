@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nucleus_sync.errors import NucleusSyncError, SpecError, SpecProblem, StalePlan, Undecided
+from nucleus_sync.errors import NucleusSyncError, Refused, SpecError, SpecProblem, StalePlan, Undecided
 from nucleus_sync.render.text import PLAIN, Palette, Style, visible, visible_lines
 
 PROBLEMS_SHOWN = 50
@@ -24,6 +24,11 @@ def error_text(error: NucleusSyncError, palette: Palette = PLAIN) -> str:
     if error.fix:
         lines += [f"  → {line}" for line in visible_lines(error.fix)]
     return "\n".join(lines) + "\n"
+
+
+def refusal_text(refusal: Refused) -> str:
+    """What an apply of a plan will be refused for, said before it is tried."""
+    return f"warning: apply will refuse this: {visible(refusal.what)}\n  → {visible(refusal.fix or '')}\n"
 
 
 def spec_problem_lines(problems: list[SpecProblem], palette: Palette = PLAIN) -> list[str]:

@@ -78,9 +78,7 @@ def placed_line(where: Where, record: str, said: str) -> str:
 
 
 def blocked_text(plan: Plan) -> str:
-    """Why an apply would do nothing, and the way out; empty where it would."""
-    if not plan.invalid_streams:
-        return ""
+    """Which streams keep an apply from doing anything, and the way out."""
     streams = ", ".join(map(visible, plan.invalid_streams))
-    skip = ", or says on_invalid: skip" if any(source.blocking for source in plan.sources) else ""
-    return f"error: {streams}: nothing is sent until the source is mended{skip}"
+    skip = ", or let it say on_invalid: skip" if any(source.blocking for source in plan.sources) else ""
+    return f"error: invalid: {streams}\n  → mend the source{skip}; nothing is sent before"
