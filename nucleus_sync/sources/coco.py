@@ -209,7 +209,8 @@ class CocoReader:
 
     def _unusable(self, image: Image, facts: Facts | None, index: int) -> Problem | None:
         if image.state:
-            return self._problem(image, index, image.cause, image.detail, fix=image.fix)
+            meant = item_key(image.reference_id) if image.reference_id else None
+            return self._problem(image, index, image.cause, image.detail, key=meant, fix=image.fix)
         key = item_key(image.reference_id)
         if facts and facts.invalid:
             return self._problem(image, index, *cause_and_detail(facts.invalid), key=key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -48,7 +48,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image entry, matched: `path` is its file relative to the folder, or its cleaned name without one."""
+    """One image entry, matched: `path` is its file relative to the folder, or its cleaned name without one.
+
+    An image whose file is missing has the reference id that it would have, empty where that can't be told.
+    """
 
     id: Id | None
     file_name: str
@@ -108,7 +111,8 @@ class ImageEntries:
         path, note, miss = self._matched(name)
         if miss:
             cause, fix = "file not found", "bring the file, or correct file_name or `images`"
-            return Image(entry.id, name, width, height, "", "", None, State.MISSING, cause, miss.note, fix)
+            meant = self._named(entry.id, name, width, height, clean(name), None, content, offset)
+            return replace(meant, state=State.MISSING, cause=cause, detail=miss.note, fix=fix)
         return self._named(entry.id, name, width, height, path, note, content, offset)
 
     def fields(self, content: bytes, offset: int, path: str) -> dict[str, Any]:
@@ -126,7 +130,8 @@ class ImageEntries:
             if image.id is None:
                 continue  # nothing can refer to it
             if image.state:
-                table.add_unusable(image.id, image.state, image.detail, image.file_name)
+                state = image.state if image.reference_id else State.UNUSABLE
+                table.add_unusable(image.id, state, image.detail, image.reference_id or image.file_name)
             else:
                 table.add(image.id, image.reference_id, image.width, image.height, image.path)
         table.settle()

@@ -201,12 +201,21 @@ class Labels:
             return
         said = [*self._image_words(keys, element), *self._category_words(keys, element)]
         fix = next((fix for _, _, fix in said if fix), None)
-        problem = self._problem(name, index, said[0][0], "; ".join(detail for _, detail, _ in said), fix=fix)
+        details, key = "; ".join(detail for _, detail, _ in said), self._meant_key(keys, raw)
+        problem = self._problem(name, index, said[0][0], details, key=key, fix=fix)
         ids = dict(self._unknown_ids(keys))
         if ids and unknown is not None:
             unknown(problem, ids)
         else:
             report(problem)
+
+    def _meant_key(self, keys: _Keys, raw: bytes) -> bytes | None:
+        """The key that a label would have, so that its record isn't taken for gone; None where it can't be told."""
+        place, own = self.images.place(keys.image_id), keys.id
+        if place is None or own is None or own == "" or self.rules.annotation_id or _TWO_LISTS.search(raw):
+            return None
+        is_told = self.images.states[place] in (State.SOUND, State.MISSING)
+        return annotation_key(self.images.called(place), _storable(str(own))) if is_told else None
 
     def _unknown_ids(self, keys: _Keys) -> Iterator[tuple[str, Id]]:
         if keys.image_id is not None and keys.image_id not in self.images:

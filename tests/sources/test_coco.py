@@ -203,6 +203,13 @@ def test_facts_of_images_are_remembered(tmp_path: Path) -> None:
     assert first.records[0].item.width == 100
 
 
+def test_what_is_invalid_keeps_its_key_so_that_it_is_not_taken_for_gone(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    reader = coco(written(tmp_path, [BOX, {**BOX, "id": 8, "category_id": 99}]), images="photos")
+    assert [problem.key for problem in read(reader, Kind.ITEMS).invalid] == [b"a.jpg"]
+    assert [problem.key for problem in read(reader, Kind.ANNOTATIONS).invalid] == [b"a.jpg\0a7", b"a.jpg\0a8"]
+
+
 # --- results --------------------------------------------------------------------------------------------------
 
 
