@@ -17,7 +17,7 @@ from nucleus_sync.apply.perform import perform
 from nucleus_sync.apply.run import Outcome, run
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.settle import settle
-from nucleus_sync.errors import CredentialsError, Exit, Interrupted
+from nucleus_sync.errors import CredentialsError, Exit, Interrupted, NucleusSyncError
 from nucleus_sync.events import Event, Finished
 from nucleus_sync.ledger.batches import Batch
 from nucleus_sync.ledger.lock import BEAT, Lock
@@ -58,20 +58,9 @@ class Session:
 
     async def _run(self) -> Finished:
         begun = time.monotonic()
-        with _terminable():
-            beating = asyncio.create_task(self._beat())
-            try:
-                async with self.make_api() as api:
-                    return await self._apply(api, begun)
-            finally:
-                beating.cancel()
-                with suppress(asyncio.CancelledError):
-                    await beating
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT)
-            self.lock.beat()
+        with _terminable(), _beating(self.lock):
+            async with self.make_api() as api:
+                return await self._apply(api, begun)
 
     async def _apply(self, api: Api, begun: float) -> Finished:
         runtime = Runtime(self.loaded.spec, api, self.ledger, {}, self.scratch, self.emit)
@@ -138,6 +127,26 @@ class Session:
 def _place(batch: Batch, _place: bytes) -> Where:
     """An old batch knows the sources of its records, no longer the positions in them."""
     return Where(", ".join(batch.sources), "")
+
+
+@contextmanager
+def _beating(lock: Lock) -> Iterator[None]:
+    """A thread of its own keeps the lease alive, also while a person thinks about the plan."""
+    over = threading.Event()
+
+    def beat() -> None:
+        # A lock that was forced away shows at the next write, which is refused.
+        with suppress(NucleusSyncError):
+            while not over.wait(BEAT):
+                lock.beat()
+
+    thread = threading.Thread(target=beat, name="nucleus-sync-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager
