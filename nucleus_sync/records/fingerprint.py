@@ -6,7 +6,8 @@ A stamp is what the ledger keeps of a record, 24 bytes:
     whole   8   hash of the record's content
     parts   8   two bytes each of four parts, only to say *what* changed
 
-Contents are hashed as MessagePack of the values with sorted keys; VERSION rises when that changes.
+Contents are hashed as MessagePack of the values with sorted keys (as JSON where an integer doesn't fit into 64 bits);
+VERSION rises when that changes.
 """
 
 from __future__ import annotations
@@ -31,12 +32,21 @@ MAYBE_THERE = bytes(STAMP_SIZE)
 CONTENT_UNKNOWN = bytes(RAW_SIZE) + b"\xff" * CONTENT_SIZE
 """Stamp of a record that is there with unknown content: a change of it has an unknown outcome."""
 
-_pack = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode_json = msgspec.json.Encoder(order="deterministic").encode
 _PARTS = {
     Kind.ITEMS: ("image", "size", "metadata", "embedding"),
     Kind.ANNOTATIONS: ("geometry", "label", "metadata", "attributes"),
     Kind.PREDICTIONS: ("geometry", "label", "metadata", "confidence"),
 }
+
+
+def _pack(value: Any) -> bytes:
+    """MessagePack, or JSON for a value with an integer of more than the 64 bits that MessagePack has."""
+    try:
+        return _encode(value)
+    except OverflowError:
+        return _encode_json(value)
 
 
 def raw_hash(content: bytes | bytearray | memoryview, seed: int = 0) -> bytes:
