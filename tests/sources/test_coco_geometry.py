@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_sync.sources import rle
@@ -13,6 +13,7 @@ from nucleus_sync.sources.coco_order import sortable
 runs = st.lists(st.integers(0, 5000), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(runs)
 def test_text_counts_decode_as_pycocotools_writes_them(counts: list[int]) -> None:
     mask = pytest.importorskip("pycocotools.mask")
@@ -22,11 +23,13 @@ def test_text_counts_decode_as_pycocotools_writes_them(counts: list[int]) -> Non
     assert rle.fault(size, written["counts"].decode(), (sum(counts), 1)) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.lists(st.integers(-5, 200), max_size=3))
 def test_any_text_is_a_mask_or_a_fault(text: str, size: list[int]) -> None:
     assert rle.fault(size, text, (0, 0)) is None or len(rle.fault(size, text, (0, 0)) or ()) == 2
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def testsortable_bytes_sort_as_numbers(one: float, other: float) -> None:
     if one < other:
@@ -36,6 +39,7 @@ def testsortable_bytes_sort_as_numbers(one: float, other: float) -> None:
 coordinates = st.integers(-150, 250).map(float)
 
 
+@settings(deadline=None)
 @given(coordinates, coordinates, st.integers(1, 300), st.integers(1, 300))
 def test_a_clipped_box_lies_within_and_loses_nothing_inside(x: float, y: float, width: int, height: int) -> None:
     edges = (x, y, x + width, y + height)
@@ -49,6 +53,7 @@ def test_a_clipped_box_lies_within_and_loses_nothing_inside(x: float, y: float, 
         assert (left, top, new_width, new_height) == (x, y, width, height)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8))
 def test_a_clipped_ring_lies_within(points: list[tuple[float, float]]) -> None:
     ring = [number for point in points for number in point]
