@@ -60,6 +60,8 @@ class ChangeSet:
     """Stands for the untouched sources; empty while they are too young to be trusted."""
     listed: list[Problem] = field(default_factory=list)
     """What was found wrong, the first ten thousand."""
+    outlived: list[bytes] = field(default_factory=list)
+    """Rejected records whose rejection has nothing left to say."""
     metadata_types: dict[str, str] = field(default_factory=dict)
     """Types of metadata keys that this stream is the first to use."""
     _content: int = 0

@@ -29,6 +29,8 @@ def remember(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
         source = changes.source
         ledger.set_problems(declared.address, source.invalid, source.findings, changes.listed)
         _touch(ledger, changes)
+        if changes.outlived:
+            ledger.forget_rejections(declared.address, changes.outlived)
         if changes.is_empty and changes.token:
             state = standing_state(ledger, declared, changes.token)
             ledger.set_standing(declared.address, state, standing_counts(changes), serial=surveyed.plan.serial)

@@ -68,6 +68,8 @@ class StreamSurvey:
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
     present: Spool = field(init=False)
     """Rows (item key, known): what `items` of the dependent streams is made of."""
+    _met: set[bytes] = field(default_factory=set)
+    """Rejected records that a source still yields."""
 
     def run(self) -> ChangeSet:
         """Scan, join, read what is new or different, and keep the changes. Raises SourceError."""
@@ -79,7 +81,14 @@ class StreamSurvey:
         self._read(candidates, changes)
         candidates.close()
         changes.source = self.tally.count()
+        changes.outlived = self._outlived()
         return changes
+
+    def _outlived(self) -> list[bytes]:
+        """Rejected records that no source yields any more, or that are again as Nucleus has them."""
+        if self.tally.nameless:
+            return []
+        return sorted(self.known.rejected.keys() - self._met - self.tally.held)
 
     def item_keys(self) -> Iterator[bytes]:
         """The items that exist or will after this stream's changes, ascending."""
@@ -196,6 +205,8 @@ class StreamSurvey:
         stamp = raw + content
         equal = before[RAW_SIZE:] == content
         refused = self.known.rejected.get(key)
+        if refused is not None:
+            self._met.add(key)
         if refused is not None and refused[RAW_SIZE:] == content and not equal:
             changes.counts["resting"] += 1
         elif equal and not again:

@@ -18,6 +18,7 @@ from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
+from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import FileState, Pick, Reader, Surroundings
 from nucleus_sync.spool import Sorter
@@ -200,7 +201,7 @@ class Survey:
             kind=declared.kind,
             stream=stream,
             tally=tally,
-            known=self._known(declared.address),
+            known=self._known(declared),
             prune=spec.prunes(declared.dataset),
             scratch=self.scratch,
             items=None if declared.kind is Kind.ITEMS else self._items_of(declared.dataset),
@@ -212,12 +213,23 @@ class Survey:
             self._items[declared.dataset] = survey.item_keys
         return changes
 
-    def _known(self, address: str) -> Known:
-        ledger = self.ledger
+    def _known(self, declared: DeclaredStream) -> Known:
+        ledger, address = self.ledger, declared.address
         if ledger is None:
             return Known(lambda: (), 0, {}, {})
-        rejected = {} if self.retry_rejected else dict(ledger.rejected_keys(address))
+        rejected = {} if self.retry_rejected else self._resting(ledger, declared)
         return Known(lambda: ledger.known(address), ledger.count(address), rejected, ledger.metadata_types(address))
+
+    def _resting(self, ledger: Ledger, declared: DeclaredStream) -> dict[bytes, bytes]:
+        """Stamps of the rejected records that rest: not those which lack an item that this very plan sends."""
+        rejected = dict(ledger.rejected_keys(declared.address))
+        items = self._changes.get(declared.items_address)
+        if not rejected or declared.kind is Kind.ITEMS or items is None or items.is_empty:
+            return rejected
+        lacking = {one.key for _, one in ledger.rejections(declared.address) if one.lacks_item}
+        wanted = {item_of(key) for key in lacking}
+        coming = {row[1] for row in items.sent if row[1] in wanted}
+        return {key: stamp for key, stamp in rejected.items() if key not in lacking or item_of(key) not in coming}
 
     def _items_of(self, dataset: str) -> Iterator[bytes]:
         address = items_address(dataset)
