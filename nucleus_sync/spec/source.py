@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from nucleus_sync.spec import template
+from nucleus_sync.spec.place import IMAGE_SUFFIXES
 from nucleus_sync.spec.value import (
     KeyTemplate,
     PathText,
@@ -22,9 +23,6 @@ from nucleus_sync.spec.value import (
 
 OnInvalid = Literal["error", "skip"]
 OutOfBounds = Literal["keep", "clip", "reject"]
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-"""What a folder source takes for an image when `include` is left out; compared without regard to case."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 
@@ -96,6 +94,11 @@ class ImagesSource(SpecPart):
     """What an unusable file means: stop before anything is sent, or leave it out and count it."""
 
 
+def _field_or_template(value: object) -> object:
+    """A bare name is that field of the file's own image entries: coco_url is {coco_url}."""
+    return f"{{{value}}}" if isinstance(value, str) and value.isidentifier() else value
+
+
 class CocoSource(SpecPart):
     """A COCO file with images and annotations; yields items and annotations."""
 
@@ -105,7 +108,7 @@ class CocoSource(SpecPart):
     """The COCO JSON file."""
     images: PathText | None = None
     """Folder in which each file_name must exist; the files are uploaded unless `image_url` is given."""
-    image_url: UrlTemplate | None = None
+    image_url: Annotated[UrlTemplate, BeforeValidator(_field_or_template)] | None = None
     """Template over the file's own image entries, such as `{coco_url}` or `s3://acme/{file_name}`."""
     reference_id: KeyTemplate = "{file_name}"
     """Template over the image entry: the item's reference id."""

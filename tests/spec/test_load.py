@@ -220,3 +220,9 @@ def test_any_shape_is_explained_in_plain_words(value: Any) -> None:
     problems, _ = problems_of(yaml.safe_dump(value), {})
     for problem in problems:
         assert not JARGON.search(re.sub(r"'.*'", "", problem.message)), problem
+
+
+def test_a_bare_name_is_a_field_of_the_image_entries() -> None:
+    text = b"version: 1\nsources:\n  a: {format: coco, path: x.json, image_url: coco_url}\n"
+    spec, _ = parse(text, "nucleus.yaml", {})
+    assert spec.sources["a"].image_url == "{coco_url}"
