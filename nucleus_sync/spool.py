@@ -6,10 +6,10 @@ never outlive the process that wrote them.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import marshal
 import tempfile
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,10 @@ Row = tuple[Any, ...]
 _BLOCK = 4096
 _IN_MEMORY = 20_000
 _RUN = 150_000
+_MOST_RUNS = 64
+"""A merge holds one block of every run in memory."""
+_WITHOUT_REFERENCES = 2
+"""The version of marshal's format that looks for no repeated objects: rows hold none worth finding."""
 
 
 class Spool:
@@ -43,14 +47,21 @@ class Spool:
         if len(tail) >= self._limit:
             self._flush()
 
+    def extend(self, rows: list[Row]) -> None:
+        """Append several rows."""
+        self._tail += rows
+        self._length += len(rows)
+        if len(self._tail) >= self._limit:
+            self._flush()
+
     def _flush(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115  (lives as long as the spool)
             self._limit = _BLOCK
         self._file.seek(0, 2)
         for start in range(0, len(self._tail), _BLOCK):
-            block = [tuple(row) for row in self._tail[start : start + _BLOCK]]
-            marshal.dump(block, self._file)
+            block = list(map(tuple, self._tail[start : start + _BLOCK]))
+            self._file.write(marshal.dumps(block, _WITHOUT_REFERENCES))
             self._blocks += 1
         self._tail = []
 
@@ -94,40 +105,91 @@ class Sorter:
 
     def extend(self, rows: Iterable[Row]) -> None:
         """Take rows in any order."""
-        buffer = self._rows
-        append = buffer.append
-        for row in rows:
-            append(row)
-            if len(buffer) >= _RUN:
-                self._close_run()
-                buffer = self._rows
-                append = buffer.append
+        rows = iter(rows)
+        while portion := list(itertools.islice(rows, _BLOCK)):
+            self.extend_block(portion)
+
+    def extend_block(self, rows: list[Row]) -> None:
+        """Take a few thousand rows in any order."""
+        self._rows += rows
+        if len(self._rows) >= _RUN:
+            self._close_run()
 
     def _close_run(self) -> None:
+        if len(self._runs) == _MOST_RUNS:
+            self._merge_runs()
         self._rows.sort()
+        self._keep_run([self._rows])
+
+    def _keep_run(self, blocks: Iterable[list[Row]]) -> None:
         run = Spool(self._scratch)
-        for row in self._rows:
-            run.add(row)
+        first = last = None
+        for block in blocks:
+            run.extend(block)
+            first, last = first or block[0], block[-1]
+        assert first is not None  # noqa: S101  (a run has rows)
+        assert last is not None  # noqa: S101
         self._runs.append(run)
-        self._edges.append((self._rows[0], self._rows[-1]))
+        self._edges.append((first, last))
         self._rows = []
+
+    def _merge_runs(self) -> None:
+        """Make one run of all, so that merging stays within memory however many rows there are."""
+        rows, before = self._rows, list(self._in_order())
+        self._runs, self._edges = [], []
+        self._keep_run(_merged(before))
+        for run in before:
+            run.close()
+        self._rows = rows
 
     def sorted(self) -> Iterator[Row]:
         """All rows in ascending order; may be called again."""
+        for block in self.sorted_blocks():
+            yield from block
+
+    def sorted_blocks(self) -> Iterator[list[Row]]:
+        """All rows in ascending order, in lists of a few thousand; may be called again."""
         self._rows.sort()
         if not self._runs:
-            return iter(self._rows)
+            for start in range(0, len(self._rows), _BLOCK):
+                yield self._rows[start : start + _BLOCK]
+            return
         if self._rows:
             self._close_run()
-        order = sorted(range(len(self._runs)), key=lambda number: self._edges[number])
-        runs = [self._runs[number] for number in order]
-        edges = [self._edges[number] for number in order]
+        edges = sorted(self._edges)
         if all(before[1] <= after[0] for before, after in itertools.pairwise(edges)):
-            return (row for run in runs for row in run)
-        return heapq.merge(*runs)
+            yield from itertools.chain.from_iterable(run.blocks() for run in self._in_order())
+        else:
+            yield from _merged(self._in_order())
+
+    def _in_order(self) -> Iterator[Spool]:
+        order = sorted(range(len(self._runs)), key=self._edges.__getitem__)
+        return (self._runs[number] for number in order)
 
     def close(self) -> None:
         """Give the disk space back."""
         for run in self._runs:
             run.close()
         self._runs, self._edges, self._rows = [], [], []
+
+
+def _merged(runs: Iterable[Spool]) -> Iterator[list[Row]]:
+    """The rows of several sorted runs, in order, block by block.
+
+    Of every run one block is at hand. Up to the smallest of their last rows nothing can be missing: these parts are
+    joined and sorted, which costs a sort of runs no more than comparing neighbours.
+    """
+    heads = [(rows, blocks) for blocks in (run.blocks() for run in runs) if (rows := next(blocks, None))]
+    while heads:
+        bound = min(rows[-1] for rows, _ in heads)
+        ready: list[Row] = []
+        left = []
+        for rows, blocks in heads:
+            cut = bisect_right(rows, bound)
+            ready += rows[:cut]
+            rest: list[Row] | None = rows[cut:] or next(blocks, None)
+            if rest:
+                left.append((rest, blocks))
+        ready.sort()
+        yield ready
+        heads = left

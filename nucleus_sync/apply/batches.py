@@ -6,24 +6,31 @@ import tempfile
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import groupby, repeat
 from pathlib import Path
+from typing import IO
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.fingerprint import RAW_SIZE
 from nucleus_sync.records.item import LocalItem
-from nucleus_sync.records.record import Record, wire_line
+from nucleus_sync.records.record import wire_line
 from nucleus_sync.sources.reader import Pick
+from nucleus_sync.spool import Row
 from nucleus_sync.survey.changes import Change, ChangeSet
+from nucleus_sync.survey.lines import KeptLines
 
 PHOTOS_PER_REQUEST = 10
 """Nucleus takes no more files in one multipart request (nucleus-api §1.6)."""
 _NOTHING: frozenset[bytes] = frozenset()
+_AT, _SIZE = Change._fields.index("at"), Change._fields.index("size")
 
 
 @dataclass(frozen=True, slots=True)
 class LineBatch:
     """Records spooled to a file of NDJSON, ready to be sent with its size."""
 
-    changes: list[Change]
+    rows: list[Row]
+    """In the shape of Change."""
     path: Path
     size: int
 
@@ -36,7 +43,7 @@ class LineBatch:
 class PhotoBatch:
     """Local images that go up in one multipart request."""
 
-    changes: list[Change]
+    rows: list[Row]
     items: list[LocalItem]
 
     @property
@@ -64,71 +71,101 @@ class Cutter:
 
     def batches(self) -> Iterator[Batch]:
         """Batches in reading order. Raises SourceError when a file has changed since it was compared."""
-        lines = _Lines(self.scratch)
-        photos: list[tuple[Change, LocalItem]] = []
-        for change, record in self._records():
-            if isinstance(record, LocalItem):
-                photos.append((change, record))
+        lines = _Lines(self.scratch, self.changes.kept)
+        photos: list[tuple[Row, LocalItem]] = []
+        for row, line in self._lines():
+            if isinstance(line, LocalItem):
+                photos.append((row, line))
                 if len(photos) == PHOTOS_PER_REQUEST:
                     yield _photo_batch(photos)
                     photos = []
                 continue
-            line = wire_line(record) + b"\n"
-            if lines.size + len(line) > self.max_bytes or len(lines.changes) >= self.max_records:
+            size = row[_SIZE] if line is None else len(line)
+            if lines.size + size > self.max_bytes or len(lines.rows) >= self.max_records:
                 yield lines.close()
-                lines = _Lines(self.scratch)
-            lines.add(change, line)
+                lines = _Lines(self.scratch, self.changes.kept)
+            lines.add(row, line, size)
         if photos:
             yield _photo_batch(photos)
-        if lines.changes:
+        if lines.rows:
             yield lines.close()
 
-    def _records(self) -> Iterator[tuple[Change, Record]]:
+    def _lines(self) -> Iterator[tuple[Row, bytes | LocalItem | None]]:
+        """Every change with its line, or None where that was kept when it was first read."""
+        for is_kept, rows in groupby(self._rows(), key=lambda row: row[_SIZE] > 0):
+            if is_kept:
+                yield from zip(rows, repeat(None))
+            else:
+                yield from self._read_again(rows)
+
+    def _rows(self) -> Iterator[Row]:
+        if not self.leave_out:
+            return iter(self.changes.sent)
+        return (row for row in self.changes.sent if row[1] not in self.leave_out)
+
+    def _read_again(self, rows: Iterator[Row]) -> Iterator[tuple[Row, bytes | LocalItem]]:
         stream = self.changes.stream
         assert stream is not None  # noqa: S101  (a stream that was not read has no changes)
-        waiting: deque[Change] = deque()
-        for pick, record in stream.read(self._picks(waiting)):
-            change = waiting.popleft()
-            if change.key != pick.key or change.place != pick.locator:
+        waiting: deque[Row] = deque()
+        for pick, record in stream.read(_picks(rows, waiting)):
+            row = waiting.popleft()
+            if row[1] != pick.key or row[0] != pick.locator:
                 raise SourceError(
                     "changed while it was read: a record that was sound is no longer there",
-                    where=str(stream.where(change.place)),
+                    where=str(stream.where(row[0])),
                     fix="run again once the export is complete",
                 )
-            yield change, record
+            yield row, record if isinstance(record, LocalItem) else wire_line(record) + b"\n"
 
-    def _picks(self, waiting: deque[Change]) -> Iterator[Pick]:
-        for row in self.changes.sent:
-            change = Change(*row)
-            if change.key in self.leave_out:
-                continue
-            waiting.append(change)
-            yield Pick(change.key, change.stamp[:8], change.place)
+
+def _picks(rows: Iterator[Row], waiting: deque[Row]) -> Iterator[Pick]:
+    for row in rows:
+        waiting.append(row)
+        yield Pick(row[1], row[2][:RAW_SIZE], row[0])
 
 
 class _Lines:
-    """A file of NDJSON that is being written."""
+    """A file of NDJSON that is being put together; neighbours among the kept lines are copied at once."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, kept: KeptLines | None) -> None:
         self._scratch = scratch
+        self._kept = kept
         self._file: tempfile._TemporaryFileWrapper[bytes] | None = None
-        self.changes: list[Change] = []
+        self._start = self._end = 0
+        self.rows: list[Row] = []
         self.size = 0
 
-    def add(self, change: Change, line: bytes) -> None:
+    def add(self, row: Row, line: bytes | None, size: int) -> None:
+        self.rows.append(row)
+        self.size += size
+        if line is not None:
+            self._copy()
+            self._opened().write(line)
+            return
+        at = row[_AT]
+        if at != self._end:
+            self._copy()
+            self._start = at
+        self._end = at + size
+
+    def _copy(self) -> None:
+        if self._kept is not None and self._end > self._start:
+            self._kept.copy(self._start, self._end - self._start, self._opened())
+        self._start = self._end = 0
+
+    def _opened(self) -> IO[bytes]:
         if self._file is None:
             self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (closed by close)
                 dir=self._scratch, suffix=".ndjson", delete=False, buffering=1 << 20
             )
-        self._file.write(line)
-        self.size += len(line)
-        self.changes.append(change)
+        return self._file.file
 
     def close(self) -> LineBatch:
-        assert self._file is not None  # noqa: S101  (only called when there are lines)
-        self._file.close()
-        return LineBatch(self.changes, Path(self._file.name), self.size)
+        self._copy()
+        file = self._opened()
+        file.close()
+        return LineBatch(self.rows, Path(file.name), self.size)
 
 
-def _photo_batch(photos: list[tuple[Change, LocalItem]]) -> PhotoBatch:
-    return PhotoBatch([change for change, _ in photos], [item for _, item in photos])
+def _photo_batch(photos: list[tuple[Row, LocalItem]]) -> PhotoBatch:
+    return PhotoBatch([row for row, _ in photos], [item for _, item in photos])

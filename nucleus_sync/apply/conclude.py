@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import assert_never
 
 from nucleus_sync.api.poller import JobOutcome
@@ -13,6 +14,7 @@ from nucleus_sync.apply.readback import missing_of
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
 from nucleus_sync.events import JobFinished, RecordRejected
 from nucleus_sync.ledger.journal import BatchState
+from nucleus_sync.ledger.manifest import BatchRow
 from nucleus_sync.ledger.rejections import Rejection
 from nucleus_sync.plan.steps import Step
 from nucleus_sync.records.key import annotation_id, as_words, reference_id
@@ -24,14 +26,24 @@ _DID = {CREATE: "create", RESEND: "resent"}
 
 @dataclass(frozen=True)
 class Sent:
-    """A batch that was prepared in the ledger; `changes` by key."""
+    """A batch that was prepared in the ledger."""
 
     number: int
     request_id: str
     job_type: str
     dataset_id: str
-    changes: Mapping[bytes, Change]
+    does: bytes
+    """What is done with each record, in the order of the ledger's rows."""
+    rows: Callable[[], Sequence[BatchRow]]
     where: Callable[[bytes], Where]
+
+    @cached_property
+    def changes(self) -> dict[bytes, Change]:
+        """Its records by key; only asked for where not all of them simply went in."""
+        return {
+            key: Change(place, key, stamp, does, b"")
+            for (key, stamp, place), does in zip(self.rows(), self.does, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,9 @@ def _count(tally: StepTally, sent: Sent, verdict: Verdict) -> int:
     """Adds what is confirmed to the tally; how many records that is."""
     out = {rejection.key for rejection in verdict.rejections} | verdict.doubtful
     good: Counter[str] = Counter()
-    if verdict.state is not BatchState.FAILED:
+    if verdict.state is not BatchState.FAILED and not out:
+        good.update({_DID.get(does, "update"): sent.does.count(does) for does in set(sent.does)})
+    elif verdict.state is not BatchState.FAILED:
         good.update(_DID.get(change.does, "update") for key, change in sent.changes.items() if key not in out)
     tally.counts.update(good)
     tally.counts["rejected"] += len(verdict.rejections)
@@ -124,8 +138,10 @@ def _failed(sent: Sent, outcome: JobOutcome) -> Verdict:
     )
 
 
-def matched(sent: Sent, errors: Iterable[JobError]) -> tuple[list[Rejection], list[JobError]]:
+def matched(sent: Sent, errors: Sequence[JobError]) -> tuple[list[Rejection], list[JobError]]:
     """Errors joined with the records that they speak of, by their ids; and those that name no record of ours."""
+    if not errors:
+        return [], []
     by_ids: dict[tuple[str, str | None], list[Change]] = {}
     by_item: dict[str, list[Change]] = {}
     for key, change in sent.changes.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 
 from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
 from nucleus_sync.apply.conclude import Sent, conclude
@@ -16,6 +18,7 @@ from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.plan.steps import Step
 from nucleus_sync.records.record import Kind
+from nucleus_sync.spool import Row
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams
 
@@ -25,6 +28,7 @@ JOB_TYPES = {
     Kind.PREDICTIONS: "uploadPredictions",
 }
 """As Nucleus lists them (nucleus-api §7.4)."""
+_key = itemgetter(1)
 _PHOTO_UPLOADS = 16
 _PHOTO_JOBS = 256
 """Requests of ten images in flight, and their jobs that may be open: each is a small thing for both sides."""
@@ -134,7 +138,8 @@ class _Sender:
             room.release()
 
     async def _deliver(self, batch: Batch) -> None:
-        sent = self._prepare(batch)
+        sent = self._prepare(batch.rows)
+        batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
         try:
             job_id = await send_or_find(self.runtime, sent, lambda: self._upload(batch, sent.request_id))
         except OutcomeUnknown:
@@ -144,27 +149,28 @@ class _Sender:
             self.runtime.ledger.finish(sent.number, BatchState.FAILED, doubtful=())
             raise
         self.runtime.ledger.submitted(sent.number, job_id)
-        self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(batch.changes), batch.size))
+        self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(sent.does), batch.size))
         await conclude(self.runtime, self.step, self.tally, sent, job_id)
 
-    def _prepare(self, batch: Batch) -> Sent:
+    def _prepare(self, changes: list[Row]) -> Sent:
         """The intent, durable before a byte leaves."""
         request_id = self.runtime.new_id()
         stream = self.runtime.changes[self.step.address].stream
         assert stream is not None  # noqa: S101  (its changes come from it)
-        rows = sorted((change.key, change.stamp, change.place) for change in batch.changes)
+        changes.sort(key=_key)
         new = NewBatch(
             address=self.step.address,
             operation=self.operation,
             request_id=request_id,
             job_type=JOB_TYPES[self.target.declared.kind],
-            rows=rows,
-            sources=sorted({stream.source_of(change.place) for change in batch.changes}),
+            rows=[(row[1], row[2], row[0]) for row in changes],
+            sources=sorted({stream.source_of(bytes([source])) for source in {row[0][0] for row in changes}}),
             details={"dataset_id": self.target.dataset_id},
         )
         number = self.runtime.ledger.prepare(new)
-        changes = {change.key: change for change in batch.changes}
-        return Sent(number, request_id, new.job_type, self.target.dataset_id, changes, stream.where)
+        does = bytes([row[3] for row in changes])
+        lookup = partial(self.runtime.ledger.rows, number)
+        return Sent(number, request_id, new.job_type, self.target.dataset_id, does, lookup, stream.where)
 
     async def _upload(self, batch: Batch, request_id: str) -> str:
         uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id

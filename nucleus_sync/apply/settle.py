@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.conclude import Sent, judge
@@ -14,7 +15,7 @@ from nucleus_sync.events import Note
 from nucleus_sync.ledger.batches import Batch, Operation
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.records.problem import Where
-from nucleus_sync.survey.changes import UPDATE, Change
+from nucleus_sync.survey.changes import UPDATE
 
 Places = Callable[[Batch, bytes], Where]
 """Where a record of an old batch came from, as well as that can still be said."""
@@ -71,14 +72,13 @@ async def _conclude(runtime: Runtime, batch: Batch, job_id: str, places: Places)
         state = BatchState.DONE if outcome.ending is Ending.DONE else BatchState.FAILED
         runtime.ledger.finish(batch.id, state)
         return
-    rows = runtime.ledger.rows(batch.id)
-    changes = {key: Change(place, key, stamp, UPDATE, b"") for key, stamp, place in rows}
     sent = Sent(
         batch.id,
         batch.request_id,
         batch.job_type,
         batch.details["dataset_id"],
-        changes,
+        bytes([UPDATE]) * batch.records,
+        partial(runtime.ledger.rows, batch.id),
         lambda place: places(batch, place),
     )
     verdict = await judge(runtime, sent, outcome)

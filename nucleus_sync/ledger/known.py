@@ -25,7 +25,13 @@ def in_doubt(stamp: bytes) -> bool:
 
 
 def rows_after(database: Database, address: str, after: bytes | None) -> Iterator[Row]:
-    """All records beyond a key, sorted. Read by pages, so that writers are never held up, nor the log kept."""
+    """All records beyond a key, sorted."""
+    for page in pages_after(database, address, after):
+        yield from page
+
+
+def pages_after(database: Database, address: str, after: bytes | None) -> Iterator[list[Row]]:
+    """The same page by page: writers are never held up, nor is the log kept."""
     with database.reading() as conn:
         stream = streams.find(conn, address)
     if stream is None:
@@ -36,7 +42,7 @@ def rows_after(database: Database, address: str, after: bytes | None) -> Iterato
     while True:
         with database.reading() as conn:
             page = conn.execute(query, (last,)).fetchall()
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
         last = page[-1][0]

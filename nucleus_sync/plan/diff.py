@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
+
+from nucleus_sync.records.key import item_of
+
+Keyed = TypeVar("Keyed", bound=tuple[Any, ...])
+_key = itemgetter(0)
 
 Desired = tuple[bytes, bytes, bytes]
 """A row that the sources yield: key, raw hash, and the place: the source's number and its locator."""
@@ -15,6 +22,73 @@ class Pair(NamedTuple):
     key: bytes
     desired: Desired | None
     stamp: bytes | None
+
+
+class Joined(NamedTuple):
+    """A stretch of both sides: desired rows, for each the stamp that is known of it, and what else is known there."""
+
+    rows: list[Desired]
+    stamps: list[bytes | None]
+    lost: list[tuple[bytes, bytes]]
+
+
+def whole_items(blocks: Iterable[list[Keyed]]) -> Iterator[list[Keyed]]:
+    """Sorted rows, cut anew so that all of one item are in one list."""
+    held: list[Keyed] = []
+    for block in blocks:
+        rows = held + block
+        cut = bisect_left(rows, item_of(rows[-1][0]), key=_key) if rows else 0
+        if cut:
+            yield rows[:cut]
+        held = rows[cut:]
+    if held:
+        yield held
+
+
+def join_blocks(desired: Iterable[list[Desired]], known: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[Joined]:
+    """Both sides by the block, which costs a fifth of doing it row by row. Lists must be sorted and hold whole items.
+
+    No item's records are in two blocks of the result.
+    """
+    pages = iter(known)
+    waiting: list[tuple[bytes, bytes]] = []
+    for rows in desired:
+        behind = item_of(rows[-1][0]) + b"\x01"
+        while not waiting or waiting[-1][0] < behind:
+            page = next(pages, None)
+            if page is None:
+                break
+            waiting += page
+        cut = bisect_left(waiting, behind, key=_key)
+        here = dict(waiting[:cut])
+        waiting = waiting[cut:]
+        stamps: list[bytes | None] = [None] * len(rows)
+        if here:
+            stamps = [here.pop(row[0], None) for row in rows]
+        yield Joined(rows, stamps, list(here.items()))
+    if waiting:
+        yield Joined([], [], waiting)
+    for page in pages:
+        yield Joined([], [], page)
+
+
+class Attendance:
+    """Says of ever higher sets of items which of them are missing in a sorted stream of all."""
+
+    def __init__(self, items: Iterable[bytes]) -> None:
+        self._items = iter(items)
+        self._next = next(self._items, None)
+
+    def missing(self, wanted: set[bytes]) -> set[bytes]:
+        """Those of `wanted` that aren't there; none may lie below one that was asked for before."""
+        last = max(wanted, default=b"")
+        present = set()
+        item = self._next
+        while item is not None and item <= last:
+            present.add(item)
+            item = next(self._items, None)
+        self._next = item
+        return wanted - present
 
 
 def outer_join(desired: Iterable[Desired], known: Iterable[tuple[bytes, bytes]]) -> Iterator[Pair]:

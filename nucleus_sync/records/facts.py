@@ -31,3 +31,14 @@ class FactsCache(Protocol):
 
     def remember(self, folder: str, path: str, facts: Facts) -> None:
         """Keep it; may be written later, in bulk."""
+
+
+class NoFacts:
+    """Remembers nothing."""
+
+    def recall(self, folder: str, path: str) -> Facts | None:  # noqa: ARG002
+        """Never anything."""
+        return None
+
+    def remember(self, folder: str, path: str, facts: Facts) -> None:
+        """Nothing is kept."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.facts import Facts
+from nucleus_sync.records.facts import Facts, NoFacts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import item_key
@@ -33,9 +35,11 @@ from nucleus_sync.sources.coco_labels import Labels, Naming, Rules
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
-from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings, packed
 from nucleus_sync.sources.template import FieldError, Template, value_template
-from nucleus_sync.spec.source import CocoSource
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.source import CocoSource
 
 _VERSION = 1
 _TOGETHER = 256
@@ -85,6 +89,17 @@ class CocoReader:
         """The element's place in its section."""
         index = _ITEM_LOCATOR.unpack_from(locator)[2]
         return Where(self._spec.path, f"{'images' if kind is Kind.ITEMS else 'annotations'}[{index}]")
+
+    def portable(self, kind: Kind) -> Portable | None:
+        """For annotations; images are few, and their files are looked at by threads."""
+        if kind is not Kind.ANNOTATIONS:
+            return None
+        around = replace(self._surroundings, facts=NoFacts())
+        return Portable(CocoReader, packed(self._spec), around, self._file.luggage())
+
+    def take_up(self, luggage: Any) -> None:
+        """Begin with what another process found out."""
+        self._file.take_up(luggage)
 
     # --- annotations --------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from xxhash import xxh3_128
 
@@ -19,7 +20,7 @@ from nucleus_sync.sources.names import Listing
 from nucleus_sync.sources.reader import FileState, Surroundings
 from nucleus_sync.sources.template import Template
 from nucleus_sync.sources.walk import Found, walk
-from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.place import resolve
 
 
 class CocoFile:
@@ -36,6 +37,7 @@ class CocoFile:
         self.document = JsonFile(resolve(surroundings.folder, path), path)
         self._folder = os.fspath(resolve(surroundings.folder, images)) if images is not None else ""
         self._made: _Made | None = None
+        self._carried: ImageTable | None = None
 
     def section(self, name: str, way_out: str) -> Section:
         """A list of the file. Raises SourceError where there is none."""
@@ -58,12 +60,23 @@ class CocoFile:
 
     def table(self) -> ImageTable:
         """The images by id."""
+        if self._carried is not None:
+            return self._carried
         made = self._opened()
         if made.table is not None:
             return made.table
         table = made.entries.table()
         self._made = _Made(made.section, made.entries, made.listing, table)
         return table
+
+    def luggage(self) -> Any:
+        """What another process needs to read labels, and would take long to find out."""
+        return self.document.index(), self.table()
+
+    def take_up(self, luggage: Any) -> None:
+        """Take over what `luggage` gave."""
+        index, self._carried = luggage
+        self.document.adopt(index)
 
     def place(self, path: str) -> str:
         """Where a matched image lies on this machine."""

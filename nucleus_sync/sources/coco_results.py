@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.fingerprint import seed_of
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
@@ -15,10 +17,12 @@ from nucleus_sync.sources.coco_label import Id
 from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.json_slices import JsonFile, Section
-from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings, packed
 from nucleus_sync.sources.template import Template, value_template
-from nucleus_sync.spec.model import resolve
-from nucleus_sync.spec.source import CocoResultsSource
+from nucleus_sync.spec.place import resolve
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.source import CocoResultsSource
 
 _VERSION = 1
 _MOST_HELD = 10_000
@@ -65,6 +69,18 @@ class CocoResultsReader:
     def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002  (a results file has one kind)
         """The result's place in its list."""
         return Where(self._spec.path, f"{self._section().name}[{LOCATOR.unpack(locator)[2]}]")
+
+    def portable(self, kind: Kind) -> Portable | None:  # noqa: ARG002  (a results file has one kind)
+        """For all results."""
+        around = replace(self._surroundings, facts=NoFacts())
+        luggage = (self._document.index(), self._truth.luggage())
+        return Portable(CocoResultsReader, packed(self._spec), around, luggage)
+
+    def take_up(self, luggage: Any) -> None:
+        """Begin with what another process found out."""
+        index, truth = luggage
+        self._document.adopt(index)
+        self._truth.take_up(truth)
 
     def _labels(self) -> Labels:
         spec = self._spec

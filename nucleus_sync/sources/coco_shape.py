@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -24,7 +24,9 @@ from nucleus_sync.sources import rle
 from nucleus_sync.sources.bounds import clipped_box, clipped_ring, is_outside, overhang
 from nucleus_sync.sources.coco_categories import Category
 from nucleus_sync.sources.coco_label import Label, Notes, Rle
-from nucleus_sync.spec.source import Geometry, OutOfBounds
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.source import Geometry, OutOfBounds
 
 MASK_FIX = "geometry: mask is not supported yet; export polygons or boxes"
 _NO_METADATA: dict[str, Any] = {}

@@ -101,6 +101,17 @@ class JsonFile:
             self._sections = self._index()
         return self._sections
 
+    def index(self) -> tuple[tuple[int, int, int], dict[str, Section]]:
+        """Where the sections lie in the file as it is now, for another process to `adopt`."""
+        sections = self.sections()
+        return self._stat, sections
+
+    def adopt(self, index: tuple[tuple[int, int, int], dict[str, Section]]) -> None:
+        """Take over an index; where it is of an older file it is made anew when it is used."""
+        self._open()
+        stat, sections = index
+        self._sections = sections if stat == self._stat else None
+
     def value(self, section: Section) -> Any:
         """A section decoded as a whole: for small ones."""
         return self.decoded(self.bytes_at(section.start, section.end - section.start), section.start)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Protocol
 
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.problem import Report, Where
@@ -67,6 +68,23 @@ class Surroundings:
     """False with `--no-cache`."""
 
 
+class Portable(NamedTuple):
+    """A reader as another process can make it again, with what would be dear to find out a second time."""
+
+    kind: type[Any]
+    """The reader's class, whose objects have a method `take_up(luggage)`."""
+    spec: SimpleNamespace
+    surroundings: Surroundings
+    luggage: Any
+
+    def reader(self) -> Reader:
+        """The reader; it can `read`."""
+        made = self.kind(self.spec, self.surroundings)
+        made.take_up(self.luggage)
+        reader: Reader = made
+        return reader
+
+
 class Reader(Protocol):
     """One source, opened. Opening reads nothing; a source that is unusable raises SourceError when it is used."""
 
@@ -85,3 +103,15 @@ class Reader(Protocol):
 
     def where(self, kind: Kind, locator: bytes) -> Where:
         """The file and position behind a locator, for messages."""
+
+
+class PortableReader(Reader, Protocol):
+    """A reader whose picks can be read anywhere in the files at little cost, so that several processes may do it."""
+
+    def portable(self, kind: Kind) -> Portable | None:
+        """This reader for other processes; None where the kind is read by one."""
+
+
+def packed(spec: Any) -> SimpleNamespace:
+    """A source's spec without its model: other processes have no need to load that."""
+    return SimpleNamespace(**{name: getattr(spec, name) for name in type(spec).model_fields})

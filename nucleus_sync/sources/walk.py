@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.problem import Severity
-from nucleus_sync.spec.source import IMAGE_SUFFIXES
+from nucleus_sync.spec.place import IMAGE_SUFFIXES
 
 IMAGE_ENDINGS = (*IMAGE_SUFFIXES, ".heic", ".heif", ".avif")
 """Endings of image files; HEIC and AVIF are taken up so that they can be complained about."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -18,6 +17,7 @@ from nucleus_sync.spec.evaluation import (
     LabelMatch,
     MetricsEvaluation,
 )
+from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.resource import Dataset, MetadataField, Model, Slice, Taxonomy
 from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
 from nucleus_sync.spec.source import (
@@ -99,8 +99,3 @@ def digest(spec: Spec) -> str:
     meaning: dict[str, Any] = spec.model_dump(mode="json", exclude_defaults=True)
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def resolve(folder: Path, path: str) -> Path:
-    """A path of the spec as one to open: relative ones start at the spec's folder, `~` is the home folder."""
-    return folder / Path(path).expanduser()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.plan.diff import Desired
+from nucleus_sync.plan.diff import Desired, whole_items
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, content_hash
 from nucleus_sync.records.key import annotation_id, annotation_key, as_words, is_unnumbered, item_of, reference_id
 from nucleus_sync.records.problem import Problem, Severity, Where
@@ -20,6 +21,7 @@ from nucleus_sync.survey.tally import Tally
 
 _UNNUMBERED = b"\x00~"
 _COMPARED_BY_CONTENT = 1000
+_TOGETHER = 4096
 
 
 class DesiredStream:
@@ -32,6 +34,16 @@ class DesiredStream:
         self._sorter = Sorter(scratch)
         self._unnumbered = False
         self._compared = 0
+
+    @property
+    def readers(self) -> list[Reader]:
+        """The readers by the numbers of their sources."""
+        return [reader for _, reader in self._readers]
+
+    def portable(self) -> bytes | None:
+        """All readers as other processes can make them; None where one of them can't be made anew cheaply."""
+        found = [reader.portable(self._kind) if hasattr(reader, "portable") else None for reader in self.readers]
+        return None if None in found else pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
 
     def state(self) -> FileState:
         """What stat says of all files of all sources."""
@@ -48,31 +60,32 @@ class DesiredStream:
 
     def rows(self) -> Iterator[Desired]:
         """One row for every key, ascending. Raises SourceError when a source is unusable or yields nothing."""
+        for block in self.blocks():
+            yield from block
+
+    def blocks(self) -> Iterator[list[Desired]]:
+        """The same in lists that hold all rows of an item together."""
         for number in range(len(self._readers)):
             self._scan(number)
-        rows: Iterator[Desired] = self._sorter.sorted()
-        if self._unnumbered:
-            rows = self._numbered(rows)
-        return self._distinct(rows)
+        for block in whole_items(self._sorter.sorted_blocks()):
+            rows: list[Desired] = list(self._numbered(block)) if self._unnumbered else block
+            yield rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
 
     def _scan(self, number: int) -> None:
         name, reader = self._readers[number]
         prefix = bytes([number])
         before, problems = len(self._sorter), self._tally.invalid
-        self._sorter.extend(self._placed(reader, prefix))
+        rows = iter(reader.scan(self._kind, self._tally.report))
+        while block := [(key, raw, prefix + locator) for key, raw, locator in islice(rows, _TOGETHER)]:
+            if not self._unnumbered:
+                self._unnumbered = _UNNUMBERED in b"\n".join([row[0] for row in block])
+            self._sorter.extend_block(block)
         if len(self._sorter) == before and self._tally.invalid == problems:
             raise SourceError(
-                f"source {name} yields no {self._kind}",
-                where=str(reader.where(self._kind, b"").file),
+                f"yields no {self._kind}",
+                where=f"source {name}",
                 fix="an empty source is never taken for a deletion; take it out of the spec if that is what you want",
             )
-
-    def _placed(self, reader: Reader, prefix: bytes) -> Iterator[Desired]:
-        unnumbered = False
-        for key, raw, locator in reader.scan(self._kind, self._tally.report):
-            if not unnumbered and _UNNUMBERED in key:
-                unnumbered = self._unnumbered = True
-            yield key, raw, prefix + locator
 
     def _numbered(self, rows: Iterable[Desired]) -> Iterator[Desired]:
         """Gives the records without an id their position among their item's records, in the order of content.

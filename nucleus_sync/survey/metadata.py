@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from nucleus_sync.records.check import metadata_type
+from nucleus_sync.survey.portion import Types
 
 _KEYS = 100_000
 
@@ -21,13 +20,14 @@ class MetadataTypes:
         self._types: dict[str, tuple[str, str]] = {key: (kind, "at Nucleus") for key, kind in known.items()}
         self.fresh: dict[str, str] = {}
 
-    def conflict(self, metadata: dict[str, Any], place: Callable[[], str]) -> str | None:
+    def knows(self, types: Types) -> bool:
+        """Whether all of these were seen before, with the same types."""
+        return all(key in self._types and self._types[key][0] == kind for key, kind in types)
+
+    def conflict(self, types: Types, place: Callable[[], str]) -> str | None:
         """What contradicts an earlier record, in words; otherwise the types are remembered with their place."""
         seen = []
-        for key, value in metadata.items():
-            kind = metadata_type(value)
-            if kind is None:
-                continue
+        for key, kind in types:
             before = self._types.get(key)
             if before is None:
                 seen.append((key, kind))

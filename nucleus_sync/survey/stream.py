@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from nucleus_sync.plan.diff import Pair, Presence, outer_join
-from nucleus_sync.records.annotation import Category, Mask, MultiCategory
-from nucleus_sync.records.fingerprint import LOOK_AGAIN, MAYBE_THERE, RAW_SIZE, content_hash
-from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, whole_items
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, MAYBE_THERE, RAW_SIZE
 from nucleus_sync.records.key import as_words, item_of
 from nucleus_sync.records.problem import Problem, Severity
-from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.reader import Pick
-from nucleus_sync.spool import Sorter, Spool
+from nucleus_sync.records.record import Kind
+from nucleus_sync.spool import Row, Sorter, Spool
 from nucleus_sync.survey.changes import CREATE, RESEND, UPDATE, Change, ChangeSet, reason_for
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.metadata import MetadataTypes
+from nucleus_sync.survey.portion import Portion, Types
+from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.tally import Tally
 
 _NOT_CONFIRMED = (b"", MAYBE_THERE)
@@ -31,8 +28,8 @@ _NOT_CONFIRMED = (b"", MAYBE_THERE)
 class Known:
     """What the ledger knows of one stream."""
 
-    rows: Callable[[], Iterable[tuple[bytes, bytes]]]
-    """(key, stamp) in ascending order of keys."""
+    pages: Callable[[], Iterable[list[tuple[bytes, bytes]]]]
+    """(key, stamp) in ascending order of keys, a few thousand at a time."""
     count: int
     rejected: Mapping[bytes, bytes]
     """Stamps of records that Nucleus refused, by key."""
@@ -64,6 +61,7 @@ class StreamSurvey:
     known: Known
     prune: bool
     scratch: Path
+    reading: Reading
     items: Iterable[bytes] | None = None
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
     present: Spool = field(init=False)
@@ -74,10 +72,14 @@ class StreamSurvey:
     def run(self) -> ChangeSet:
         """Scan, join, read what is new or different, and keep the changes. Raises SourceError."""
         self.present = Spool(self.scratch)
-        changes = ChangeSet(self.address, self.kind, self.stream, self.scratch, known=self.known.count)
+        changes = ChangeSet(
+            self.address, self.kind, self.stream, self.scratch, known=self.known.count, kept=self.reading.lines
+        )
         candidates = Sorter(self.scratch)
-        pairs = self._existing(outer_join(self.stream.rows(), self.known.rows()))
-        candidates.extend(self._candidates(pairs, changes))
+        blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
+        for found in self._candidates(blocks, changes):
+            candidates.extend_block(found)
+        self.stream.close()
         self._read(candidates, changes)
         candidates.close()
         changes.source = self.tally.count()
@@ -97,42 +99,41 @@ class StreamSurvey:
             if known or key not in held:
                 yield key
 
-    def _existing(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    def _existing(self, blocks: Iterable[Joined]) -> Iterator[Joined]:
         """Leaves out records of items that neither exist nor will, and says so where a source has them."""
         if self.items is None:
-            yield from pairs
+            yield from blocks
             return
-        presence = Presence(self.items)
-        for pair in pairs:
-            if item_of(pair[0]) in presence:
-                yield pair
-            elif pair.desired is not None:
-                self._report(pair.desired[2], pair.key, "item is neither declared nor known", _no_item(pair.key))
+        attendance = Attendance(self.items)
+        for joined in blocks:
+            wanted = {row[0].partition(b"\x00")[0] for side in (joined.rows, joined.lost) for row in side}
+            missing = attendance.missing(wanted)
+            yield self._without(missing, joined) if missing else joined
 
-    def _candidates(self, pairs: Iterable[Pair], changes: ChangeSet) -> Iterator[Candidate]:
-        if not self.prune or self.kind is Kind.ITEMS:
-            return self._one_by_one(pairs, changes)
-        if self.kind is Kind.PREDICTIONS:
-            return self._all_or_nothing(pairs, changes)
-        return self._item_by_item(pairs, changes)
-
-    def _one_by_one(self, pairs: Iterable[Pair], changes: ChangeSet) -> Iterator[Candidate]:
-        unchanged = 0
-        remember = self.present.add if self.kind is Kind.ITEMS else None
-        for key, desired, stamp in pairs:
-            if desired is None:
-                deleted = self._gone(key, changes)
-                if remember and not deleted:
-                    remember((key, True))
-                continue
-            if remember:
-                remember((key, stamp is not None))
-            raw = desired[1]
-            if stamp is not None and stamp[:RAW_SIZE] == raw != LOOK_AGAIN:
-                unchanged += 1
+    def _without(self, missing: Collection[bytes], joined: Joined) -> Joined:
+        rows, stamps = [], []
+        for row, stamp in zip(joined.rows, joined.stamps, strict=True):
+            if item_of(row[0]) in missing:
+                self._report(row[2], row[0], "item is neither declared nor known", _no_item(row[0]))
             else:
-                yield Candidate(desired[2], key, raw, stamp or b"", False)
-        changes.counts["unchanged"] += unchanged
+                rows.append(row)
+                stamps.append(stamp)
+        return Joined(rows, stamps, [row for row in joined.lost if item_of(row[0]) not in missing])
+
+    def _candidates(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
+        if self.prune and self.kind is Kind.PREDICTIONS:
+            yield from self._all_or_nothing(blocks, changes)
+            return
+        look_at = self._item_by_item if self.prune and self.kind is Kind.ANNOTATIONS else self._one_by_one
+        for joined in blocks:
+            yield look_at(joined, changes)
+
+    def _one_by_one(self, joined: Joined, changes: ChangeSet) -> list[Row]:
+        stay = [key for key, _ in joined.lost if not self._gone(key, changes)]
+        if self.kind is Kind.ITEMS:
+            present = [(row[0], stamp is not None) for row, stamp in zip(joined.rows, joined.stamps, strict=True)]
+            self.present.extend(sorted([*present, *((key, True) for key in stay)]) if stay else present)
+        return _differing(joined, changes)
 
     def _gone(self, key: bytes, changes: ChangeSet) -> bool:
         if self.prune and self._may_go(key):
@@ -145,60 +146,105 @@ class StreamSurvey:
         """A record that a source still has in a broken form, or may have, is not gone."""
         return key not in self.tally.held and not self.tally.nameless
 
-    def _item_by_item(self, pairs: Iterable[Pair], changes: ChangeSet) -> Iterator[Candidate]:
+    def _item_by_item(self, joined: Joined, changes: ChangeSet) -> list[Row]:
         """Nucleus clears all annotations of an item or none: the survivors of a clearance are sent again."""
-        for item, group in groupby(pairs, key=lambda pair: item_of(pair[0])):
-            members = list(group)
-            gone = [pair for pair in members if pair.desired is None and self._may_go(pair.key)]
-            for number, pair in enumerate(gone):
-                changes.delete(pair.key, item if number == 0 else None)
-            yield from self._survivors(members, changes, again=bool(gone))
+        gone = [key for key, _ in joined.lost if self._may_go(key)]
+        changes.counts["orphaned"] += len(joined.lost) - len(gone)
+        if not gone:
+            return _differing(joined, changes)
+        for item, keys in groupby(gone, key=item_of):
+            for number, key in enumerate(keys):
+                changes.delete(key, item if number == 0 else None)
+        cleared = {item_of(key) for key in gone}
+        again = [item_of(row[0]) in cleared for row in joined.rows]
+        return _survivors(joined, again, changes)
 
-    def _all_or_nothing(self, pairs: Iterable[Pair], changes: ChangeSet) -> Iterator[Candidate]:
+    def _all_or_nothing(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
         """Nucleus deletes a whole model run or nothing of it: then everything is sent again into a new one."""
         kept = Spool(self.scratch)
-        for pair in pairs:
-            if pair.desired is None and self._may_go(pair.key):
-                changes.delete(pair.key)
-            kept.add(tuple(pair))
-        yield from self._survivors((Pair(*row) for row in kept), changes, again=bool(len(changes.gone)))
+        for joined in blocks:
+            for key, _ in joined.lost:
+                if self._may_go(key):
+                    changes.delete(key)
+                else:
+                    changes.counts["orphaned"] += 1
+            kept.extend([(*row, stamp) for row, stamp in zip(joined.rows, joined.stamps, strict=True)])
+        is_cleared = bool(len(changes.gone))
+        for block in kept.blocks():
+            joined = Joined([row[:3] for row in block], [row[3] for row in block], [])
+            yield _survivors(joined, [is_cleared] * len(block), changes)
         kept.close()
-
-    def _survivors(self, pairs: Iterable[Pair], changes: ChangeSet, *, again: bool) -> Iterator[Candidate]:
-        for key, desired, stamp in pairs:
-            if desired is None:
-                changes.counts["orphaned"] += not self._may_go(key)
-                continue
-            _, raw, place = desired
-            if not again and stamp is not None and stamp[:RAW_SIZE] == raw != LOOK_AGAIN:
-                changes.counts["unchanged"] += 1
-            else:
-                yield Candidate(place, key, raw, stamp or b"", again and stamp is not None)
 
     def _read(self, candidates: Sorter, changes: ChangeSet) -> None:
         types = MetadataTypes(self.known.metadata_types)
-        waiting: deque[Candidate] = deque()
-        for pick, record in self.stream.read(self._picks(candidates, waiting)):
-            candidate = waiting.popleft()
-            while candidate[1] != pick[0] or candidate[0] != pick[2]:
-                candidate = waiting.popleft()
-            wrong = self._contradiction(record, types, candidate.place)
-            if wrong:
-                self._report(candidate.place, candidate.key, *wrong)
+        for portion in self.reading.portions(self.stream, self.kind, candidates, self.taxonomies, self.tally.report):
+            for problem in portion.problems:
+                self.tally.report(problem)
+            wrong = {number: (cause, detail) for number, cause, detail in portion.wrong}
+            self._compare_types(portion, types, wrong)
+            for number, (cause, detail) in sorted(wrong.items()):
+                row = portion.rows[number]
+                self._report(row[0], row[1], cause, detail)
+            if wrong or not self._are_simply_new(portion):
+                self._weigh_each(portion, wrong, changes)
             else:
-                self._weigh(candidate, record, changes)
+                self._send_new(portion, changes)
         changes.metadata_types = types.fresh
 
-    def _picks(self, candidates: Sorter, waiting: deque[Candidate]) -> Iterator[Pick]:
-        for row in candidates.sorted():
-            candidate = Candidate(*row)
-            waiting.append(candidate)
-            yield Pick(candidate.key, candidate.raw, candidate.place)
+    def _compare_types(self, portion: Portion, types: MetadataTypes, wrong: dict[int, tuple[str, str]]) -> None:
+        """Finds records whose metadata is text where others have a number. Most portions hold a few sorts only."""
+        if all(types.knows(each) for each in set(portion.types)):
+            return
+        seen: Types = ()
+        for number, (row, each) in enumerate(zip(portion.rows, portion.types, strict=True)):
+            if number in wrong or each is seen:
+                continue
+            place: bytes = row[0]
+            conflict = types.conflict(each, lambda place=place: f"on {self.stream.where(place).position}")  # type: ignore[misc]
+            if conflict:
+                wrong[number] = ("metadata key is text here and a number there", conflict)
+            else:
+                seen = each
 
-    def _weigh(self, candidate: Candidate, record: Record, changes: ChangeSet) -> None:
-        """Sorts a sound record into created, updated, sent again, resting, touched or unchanged."""
+    def _are_simply_new(self, portion: Portion) -> bool:
+        flagged = self.tally.flagged
+        if self.known.rejected or any(row[3] for row in portion.rows):
+            return False
+        return not flagged or not any(row[1] in flagged for row in portion.rows)
+
+    def _send_new(self, portion: Portion, changes: ChangeSet) -> None:
+        """A whole portion of records that nobody knows, which is what a first apply is made of."""
+        at = portion.start
+        sent: list[Row] = []
+        for (place, key, raw, _, _), content, size in zip(portion.rows, portion.contents, portion.sizes, strict=True):
+            sent.append((place, key, raw + content, CREATE, b"", at, size))
+            at += size
+        changes.send_new(sent)
+        noted: set[int] = set()
+        for row, is_remote in zip(sent, portion.remote, strict=True) if self.kind is Kind.ITEMS else ():
+            if is_remote and row[0][0] not in noted:
+                noted.add(row[0][0])
+                self._note_remote(Change(*row), changes)
+
+    def _note_remote(self, change: Change, changes: ChangeSet) -> None:
+        changes.remote.setdefault(self.stream.source_of(change.place), change)
+
+    def _weigh_each(self, portion: Portion, wrong: Collection[int], changes: ChangeSet) -> None:
+        at = portion.start
+        columns = zip(portion.rows, portion.contents, portion.sizes, portion.remote, strict=True)
+        for number, (row, content, size, is_remote) in enumerate(columns):
+            if number not in wrong:
+                change = self._weighed(Candidate(*row), content, changes)
+                if change is not None:
+                    change = change._replace(at=at, size=size)
+                    changes.send(change, reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:]))
+                    if is_remote:
+                        self._note_remote(change, changes)
+            at += size
+
+    def _weighed(self, candidate: Candidate, content: bytes, changes: ChangeSet) -> Change | None:
+        """Sorts a sound record into created, updated, sent again; or resting, touched, unchanged, which aren't sent."""
         place, key, raw, before, again = candidate
-        content = content_hash(record)
         if key in self.tally.flagged:
             self.tally.flagged.discard(key)
             raw = LOOK_AGAIN
@@ -209,44 +255,15 @@ class StreamSurvey:
             self._met.add(key)
         if refused is not None and refused[RAW_SIZE:] == content and not equal:
             changes.counts["resting"] += 1
-        elif equal and not again:
+            return None
+        if equal and not again:
             changes.counts["unchanged"] += 1
             if stamp != before:
                 changes.touched.add((key, stamp))
-        else:
-            does = RESEND if equal else UPDATE if before not in _NOT_CONFIRMED else CREATE
-            changes.counts["unchanged"] += does == RESEND
-            self._send(Change(place, key, stamp, does, before[RAW_SIZE:]), record, changes)
-
-    def _send(self, change: Change, record: Record, changes: ChangeSet) -> None:
-        changes.send(change, reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:]))
-        if self.kind is Kind.ITEMS and isinstance(record, Item):
-            changes.remote.setdefault(self.stream.source_of(change.place), change)
-
-    def _contradiction(self, record: Record, types: MetadataTypes, place: bytes) -> tuple[str, str] | None:
-        """What is wrong with a record beside others, as (cause, detail)."""
-        if isinstance(record, Category | MultiCategory) and record.taxonomy_name:
-            wrong = self._foreign_label(record, record.taxonomy_name)
-            if wrong:
-                return wrong
-        if isinstance(record, Mask):
             return None
-        metadata = record.item.metadata if isinstance(record, LocalItem) else record.metadata
-        if not metadata:
-            return None
-        conflict = types.conflict(metadata, lambda: f"on {self.stream.where(place).position}")
-        return ("metadata key is text here and a number there", conflict) if conflict else None
-
-    def _foreign_label(self, record: Category | MultiCategory, taxonomy: str) -> tuple[str, str] | None:
-        labels = self.taxonomies.get(taxonomy)
-        if labels is None:
-            near = get_close_matches(taxonomy, self.taxonomies, 1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            return "taxonomy is not declared", f"taxonomy {taxonomy} is not declared for this dataset{hint}"
-        for label in [record.label] if isinstance(record, Category) else record.labels:
-            if label not in labels:
-                return "label is not in the taxonomy", f"label {label} is not in taxonomy {taxonomy}"
-        return None
+        does = RESEND if equal else UPDATE if before not in _NOT_CONFIRMED else CREATE
+        changes.counts["unchanged"] += does == RESEND
+        return Change(place, key, stamp, does, before[RAW_SIZE:])
 
     def _report(self, place: bytes, key: bytes, cause: str, detail: str) -> None:
         where = self.stream.where(place)
@@ -261,6 +278,28 @@ class StreamSurvey:
                 key=key,
             )
         )
+
+
+def _differing(joined: Joined, changes: ChangeSet) -> list[Row]:
+    """Rows that the ledger doesn't know with these bytes, as plain tuples in the shape of Candidate."""
+    found: list[Row] = [
+        (place, key, raw, stamp or b"", False)
+        for (key, raw, place), stamp in zip(joined.rows, joined.stamps, strict=True)
+        if stamp is None or stamp[:RAW_SIZE] != raw or raw == LOOK_AGAIN
+    ]
+    changes.counts["unchanged"] += len(joined.rows) - len(found)
+    return found
+
+
+def _survivors(joined: Joined, again: list[bool], changes: ChangeSet) -> list[Row]:
+    """Like `_differing`, with all rows that must be sent `again`."""
+    found: list[Row] = [
+        (place, key, raw, stamp or b"", once_more and stamp is not None)
+        for (key, raw, place), stamp, once_more in zip(joined.rows, joined.stamps, again, strict=True)
+        if once_more or stamp is None or stamp[:RAW_SIZE] != raw or raw == LOOK_AGAIN
+    ]
+    changes.counts["unchanged"] += len(joined.rows) - len(found)
+    return found
 
 
 def _no_item(key: bytes) -> str:

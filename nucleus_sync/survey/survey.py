@@ -33,6 +33,8 @@ from nucleus_sync.survey.declared import (
 )
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.evaluations import place_evaluation
+from nucleus_sync.survey.lines import KeptLines
+from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.resources import ResourceChanges, compare_resources
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
@@ -73,22 +75,32 @@ class Survey:
     targets: tuple[str, ...] = ()
     trust_cache: bool = True
     retry_rejected: bool = False
+    lines: KeptLines | None = None
+    """Keeps the lines of what will be sent; None where nothing is."""
     say: Callable[[str, str], None] = _silence
     _readers: dict[str, Reader] = field(default_factory=dict)
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
     _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
     _failures: list[Failure] = field(default_factory=list)
+    _reading: Reading = field(init=False)
 
     def run(self) -> Surveyed:
         """Read what must be read, compare, and order the steps."""
         check_targets(self.targets, self.loaded.spec)
+        self._reading = Reading(self.scratch, self.lines)
+        try:
+            self._look()
+        finally:
+            self._reading.close()
+        return Surveyed(self._plan(), self._changes, self._slices)
+
+    def _look(self) -> None:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
-        return Surveyed(self._plan(), self._changes, self._slices)
 
     def _is_wanted(self, declared: DeclaredStream) -> bool:
         """Targeted itself, or the items of something that is."""
@@ -204,6 +216,7 @@ class Survey:
             known=self._known(declared),
             prune=spec.prunes(declared.dataset),
             scratch=self.scratch,
+            reading=self._reading,
             items=None if declared.kind is Kind.ITEMS else self._items_of(declared.dataset),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
         )
@@ -218,7 +231,9 @@ class Survey:
         if ledger is None:
             return Known(lambda: (), 0, {}, {})
         rejected = {} if self.retry_rejected else self._resting(ledger, declared)
-        return Known(lambda: ledger.known(address), ledger.count(address), rejected, ledger.metadata_types(address))
+        return Known(
+            lambda: ledger.known_pages(address), ledger.count(address), rejected, ledger.metadata_types(address)
+        )
 
     def _resting(self, ledger: Ledger, declared: DeclaredStream) -> dict[bytes, bytes]:
         """Stamps of the rejected records that rest: not those which lack an item that this very plan sends."""

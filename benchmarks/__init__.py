@@ -1,0 +1,1 @@
+"""Ratios to the official SDK doing the same work against the same server; never part of the tests."""

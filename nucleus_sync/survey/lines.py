@@ -1,0 +1,77 @@
+"""Lines as they go over the wire, kept on disk from the reading of a stream for its sending."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import IO, BinaryIO
+
+_MOST = 4 << 30
+"""Bytes that are kept of one run; what lies behind them is read again when it is sent."""
+_OF_FREE_DISK = 4
+_FILE = 48
+"""A place is the number of a file, then 48 bits of offset: the reading processes write a file each."""
+_COPIED = 1 << 20
+
+
+class LineFile:
+    """One writer's file."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._file = (folder / f"lines-{number}").open("ab", buffering=0)
+        self._end = self._file.tell()
+        self._number = number
+
+    def append(self, lines: bytes) -> int:
+        """The place at which they begin."""
+        place = (self._number << _FILE) + self._end
+        left = memoryview(lines)
+        while left:
+            left = left[self._file.write(left) :]
+        self._end += len(lines)
+        return place
+
+    def close(self) -> None:
+        """Nothing more is added."""
+        self._file.close()
+
+
+class KeptLines:
+    """All files of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._room = min(_MOST, shutil.disk_usage(folder).free // _OF_FREE_DISK)
+        self._readers: dict[int, BinaryIO] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be kept."""
+        return self._room > 0
+
+    def count(self, size: int) -> None:
+        """Note that this many bytes were kept."""
+        self._room -= size
+
+    def copy(self, place: int, size: int, file: IO[bytes]) -> None:
+        """Write `size` bytes from a place to the end of an open file."""
+        number = place >> _FILE
+        if number not in self._readers:
+            self._readers[number] = (self.folder / f"lines-{number}").open("rb", buffering=0)
+        source = self._readers[number].fileno()
+        offset = place & (1 << _FILE) - 1
+        while size > 0:
+            part = os.pread(source, min(size, _COPIED), offset)
+            if not part:
+                raise OSError(f"{self.folder}/lines-{number} ends at {offset}")
+            file.write(part)
+            offset, size = offset + len(part), size - len(part)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        for file in self._readers.values():
+            file.close()
+        self._readers = {}
+        for path in self.folder.glob("lines-*"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""What a reading of picked records finds out, a few thousand at a time: content hashes, lines, metadata, faults."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from nucleus_sync.records.annotation import Category, Mask, MultiCategory
+from nucleus_sync.records.check import metadata_type
+from nucleus_sync.records.fingerprint import content_hash
+from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.problem import Problem, Report
+from nucleus_sync.records.record import Kind, Record, wire_line
+from nucleus_sync.sources.reader import Pick, Reader
+
+TOGETHER = 4096
+Types = tuple[tuple[str, str], ...]
+"""Metadata keys with `text` or `number`, of one record."""
+KeepLines = Callable[[bytes], int | None]
+"""Puts lines at the end of a file and says where they begin; None where there is no room for them."""
+_NO_TYPES: Types = ()
+
+
+class Portion(NamedTuple):
+    """Sound records in reading order: the lists go together."""
+
+    rows: list[Any]
+    """What was given with each pick."""
+    contents: list[bytes]
+    """Their content hashes."""
+    sizes: list[int]
+    """Bytes of their lines on the wire with the newline; 0 where none is kept."""
+    start: int
+    """Where the lines begin in the file, one behind the other."""
+    types: list[Types]
+    remote: list[bool]
+    """Whether Nucleus reads an image from a URL."""
+    wrong: list[tuple[int, str, str]]
+    """(number in the lists, cause, detail) of records that contradict what is declared."""
+    problems: list[Problem]
+
+
+def records_of(
+    readers: Sequence[Reader],
+    kind: Kind,
+    rows: Iterable[tuple[Any, ...]],
+    waiting: deque[tuple[Pick, Any]],
+    report: Report,
+    tags: Iterator[Any] | None = None,
+) -> Iterator[tuple[Pick, Record]]:
+    """The records of rows (place, key, raw, …) in ascending order of places; `waiting` gets picks with their tags.
+
+    Without `tags` the rows themselves wait.
+    """
+    for number, own in groupby(rows, key=lambda row: row[0][0]):
+        yield from readers[number].read(kind, _picks_of(own, waiting, tags), report)
+
+
+def _picks_of(
+    rows: Iterable[tuple[Any, ...]], waiting: deque[tuple[Pick, Any]], tags: Iterator[Any] | None
+) -> Iterator[Pick]:
+    wait = waiting.append
+    for row in rows:
+        pick = Pick(row[1], row[2], row[0][1:])
+        wait((pick, row if tags is None else next(tags)))
+        yield pick
+
+
+def portions(
+    records: Iterator[tuple[Pick, Record]],
+    waiting: deque[tuple[Pick, Any]],
+    taxonomies: Mapping[str, Collection[str]],
+    keep_lines: KeepLines | None,
+    problems: list[Problem],
+) -> Iterator[Portion]:
+    """Cut a reading into portions; `problems` is what the reader reports to, where that goes with the portion.
+
+    One loop: it runs once for each of millions.
+    """
+    found = _empty()
+    lines: list[bytes] = []
+    for pick, record in records:
+        own, tag = waiting.popleft()
+        while own is not pick and own != pick:
+            own, tag = waiting.popleft()
+        found.rows.append(tag)
+        found.contents.append(content_hash(record))
+        kind = record.__class__
+        if keep_lines is None or kind is LocalItem:
+            found.sizes.append(0)
+        else:
+            line = wire_line(record)
+            lines.append(line)
+            found.sizes.append(len(line) + 1)
+        found.remote.append(kind is Item)
+        metadata = _metadata(record)
+        found.types.append(tuple(_types(metadata)) if metadata else _NO_TYPES)
+        if (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
+            found.wrong.append((len(found.rows) - 1, *wrong))
+        if len(found.rows) == TOGETHER:
+            yield _with_lines(found, lines, keep_lines, problems)
+            found, lines = _empty(), []
+    yield _with_lines(found, lines, keep_lines, problems)
+
+
+def _empty() -> Portion:
+    return Portion([], [], [], 0, [], [], [], [])
+
+
+def _with_lines(found: Portion, lines: list[bytes], keep_lines: KeepLines | None, problems: list[Problem]) -> Portion:
+    said = problems[:]
+    problems.clear()
+    if keep_lines is None or not lines:
+        return found._replace(problems=said)
+    lines.append(b"")
+    start = keep_lines(b"\n".join(lines))
+    sizes = found.sizes if start is not None else [0] * len(found.sizes)
+    return found._replace(start=start or 0, sizes=sizes, problems=said)
+
+
+def _metadata(record: Any) -> dict[str, Any]:
+    if record.__class__ is Mask:
+        return {}
+    metadata: dict[str, Any] = record.item.metadata if record.__class__ is LocalItem else record.metadata
+    return metadata or {}
+
+
+def _types(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in metadata.items():
+        kind = metadata_type(value)
+        if kind is not None:
+            yield key, kind
+
+
+def foreign_label(record: Any, taxonomies: Mapping[str, Collection[str]]) -> tuple[str, str] | None:
+    """What is wrong with a category's taxonomy or label, as (cause, detail)."""
+    taxonomy = record.taxonomy_name
+    if not taxonomy:
+        return None
+    labels = taxonomies.get(taxonomy)
+    if labels is None:
+        near = get_close_matches(taxonomy, taxonomies, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return "taxonomy is not declared", f"taxonomy {taxonomy} is not declared for this dataset{hint}"
+    for label in [record.label] if isinstance(record, Category) else record.labels:
+        if label not in labels:
+            return "label is not in the taxonomy", f"label {label} is not in taxonomy {taxonomy}"
+    return None

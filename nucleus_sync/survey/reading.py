@@ -1,0 +1,82 @@
+"""Reads the candidates of a stream in this process, or in several where there are many and the format allows it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nucleus_sync.records.problem import Report
+from nucleus_sync.records.record import Kind
+from nucleus_sync.sources.reader import Pick
+from nucleus_sync.spool import Sorter
+from nucleus_sync.survey.crew import Crew
+from nucleus_sync.survey.desired import DesiredStream
+from nucleus_sync.survey.lines import KeptLines, LineFile
+from nucleus_sync.survey.portion import Portion, portions, records_of
+
+WORTH_A_CREW = 30_000
+"""Candidates from which on more processes pay for their start."""
+_OWN_FILE = 0
+
+
+class Reading:
+    """How sources are read in one run; with `lines`, what is sent later is kept."""
+
+    def __init__(self, scratch: Path, lines: KeptLines | None) -> None:
+        self.lines = lines
+        self._scratch = scratch
+        self._crew: Crew | None = None
+        self._file: LineFile | None = None
+
+    def portions(
+        self,
+        stream: DesiredStream,
+        kind: Kind,
+        candidates: Sorter,
+        taxonomies: Mapping[str, Collection[str]],
+        report: Report,
+    ) -> Iterator[Portion]:
+        """The candidates' records in reading order; each portion's rows are the candidates. Raises SourceError."""
+        readers = stream.portable() if len(candidates) >= WORTH_A_CREW else None
+        crew = self._called() if readers else None
+        if crew is None or readers is None:
+            found = self._alone(stream, kind, candidates, taxonomies, report)
+        else:
+            found = crew.portions(readers, kind, candidates.sorted_blocks(), taxonomies, self.lines)
+        for portion in found:
+            if self.lines is not None:
+                self.lines.count(sum(portion.sizes))
+            yield portion
+
+    def _called(self) -> Crew | None:
+        self._crew = self._crew or Crew.started(self._scratch)
+        return self._crew
+
+    def _alone(
+        self,
+        stream: DesiredStream,
+        kind: Kind,
+        candidates: Sorter,
+        taxonomies: Mapping[str, Collection[str]],
+        report: Report,
+    ) -> Iterator[Portion]:
+        waiting: deque[tuple[Pick, Any]] = deque()
+        records = records_of(stream.readers, kind, candidates.sorted(), waiting, report)
+        return portions(records, waiting, taxonomies, self._keep if self.lines else None, [])
+
+    def _keep(self, content: bytes) -> int | None:
+        assert self.lines is not None  # noqa: S101  (asked by the caller)
+        if not self.lines.has_room:
+            return None
+        self._file = self._file or LineFile(self.lines.folder, _OWN_FILE)
+        return self._file.append(content)
+
+    def close(self) -> None:
+        """End the other processes."""
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
+        if self._file is not None:
+            self._file.close()
