@@ -57,6 +57,15 @@ def scrub(text: str, credentials: Credentials | None) -> str:
     return text.replace(_basic(credentials.secret), HIDDEN).replace(credentials.secret, HIDDEN)
 
 
+def scrub_bytes(content: bytes, credentials: Credentials | None) -> bytes:
+    """An answer without the key, before anything of it is read or kept."""
+    if credentials is None:
+        return content
+    for told in (_basic(credentials.secret), credentials.secret):
+        content = content.replace(told.encode(), HIDDEN.encode())
+    return content
+
+
 def _basic(secret: str) -> str:
     return b64encode(f"{secret}:".encode()).decode()
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_origin
 import msgspec
 
 from nucleus_sync.api.calls import Call
-from nucleus_sync.api.credentials import Credentials, scrub
+from nucleus_sync.api.credentials import Credentials, scrub, scrub_bytes
 from nucleus_sync.api.http import Answer, Transport, storage_name
 from nucleus_sync.api.refusal import answer_text, refusal
 from nucleus_sync.api.retry import OUTAGES, Again, Failure, Policy, Safety, Verdict, next_move, retry_after
@@ -98,11 +98,12 @@ class Exchange:
 
     def parsed(self, content: bytes, shape: type[T], call: Call) -> T:
         """A body as a value of `shape`; after a creation an unreadable one leaves the outcome unknown."""
+        content = scrub_bytes(content, self._credentials)
         try:
             return msgspec.json.decode(content, type=shape, strict=False)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             reason = str(error)
-        text = scrub(answer_text(content), self._credentials)
+        text = answer_text(content)
         kind = ApiError if call.safety is Safety.IDEMPOTENT else OutcomeUnknown
         raise kind(f"an answer that can't be read ({reason}): {text}", where=call.where, answer=text)
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return int(Exit.ERROR)
     except Exception as bug:
-        return _internal(bug, screen)
+        return _internal(bug, screen, _keys(arguments))
 
 
 def _screen_of(arguments: Sequence[str]) -> Screen:
@@ -130,14 +132,27 @@ def _report(error: NucleusSyncError, screen: Screen) -> int:
     return int(error.exit_code)
 
 
-def _internal(bug: Exception, screen: Screen) -> int:
-    # What an exception says may hold anything; its type and place name the bug, and the trace is there on request.
+def _keys(arguments: Sequence[str]) -> list[str]:
+    """The keys that this call may have known: of the environment, and of `.env` in the folder of -C."""
+    from nucleus_sync.spec.environment import keys_around
+
+    folders = [after for flag, after in pairwise(arguments) if flag == "-C"]
+    return keys_around(Path(folders[-1] if folders else "."))
+
+
+def _internal(bug: Exception, screen: Screen, keys: Sequence[str]) -> int:
+    # What an exception says may hold anything, even a key; the trace is there on request.
+    def without_keys(text: str) -> str:
+        for key in keys:
+            text = text.replace(key, "***")
+        return text
+
     if screen.verbose:
         import traceback
 
-        screen.warn(traceback.format_exc())
+        screen.warn(without_keys(traceback.format_exc()))
     fix = "please report this with what you did" + ("" if screen.verbose else "; --verbose shows the trace")
-    what = f"internal error: {type(bug).__name__}: {bug}".split("\n", 1)[0]
+    what = without_keys(f"internal error: {type(bug).__name__}: {bug}".split("\n", 1)[0])
     return _report(NucleusSyncError(what, fix=fix), screen)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from nucleus_sync.errors import CredentialsError, SpecError, SpecProblem
+from nucleus_sync.errors import CredentialsError, NucleusSyncError, SpecError, SpecProblem
 from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
 from nucleus_sync.spec.value import BatchBytes, PathText, refuse
 
@@ -19,6 +19,7 @@ DEFAULT_ENDPOINT = "https://api.scale.com/v1/nucleus"
 EMBEDDED = "embedded"
 """The endpoint that stands for an emulator inside the process."""
 
+_KEYS = ("NUCLEUS_API_KEY", "NUCLEUS_LIMITED_ACCESS_KEY")
 _ON = ("1", "true", "yes", "on")
 _OFF = ("", "0", "false", "no", "off")
 
@@ -121,6 +122,15 @@ def read_environment(folder: Path) -> Environment:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SpecError([SpecProblem(f"can't be read: {reason}", file=str(dotenv))]) from None
+
+
+def keys_around(folder: Path) -> list[str]:
+    """The values of all keys that can be found, to keep them out of a text; raises nothing."""
+    try:
+        found = read_environment(folder)
+    except NucleusSyncError:
+        return [value for name in _KEYS if (value := os.environ.get(name, "").strip())]
+    return [key.get_secret_value() for key in (found.api_key, found.limited_access_key) if key]
 
 
 def credentials(environment: Environment) -> Credentials:
