@@ -8,8 +8,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,10 +22,12 @@ from nucleus_sync.ledger.ledger import Checkpoint, Ledger, no_checkpoint
 from nucleus_sync.ledger.lock import Lock
 from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
+from nucleus_sync.sources.reader import Patience
 from nucleus_sync.spec.environment import Credentials, credentials, override, read_environment
 from nucleus_sync.spec.load import LoadedSpec, load
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.survey import Survey, Surveyed
+from nucleus_sync.survey.touched import TooNarrow, Touched
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -42,6 +45,20 @@ class Choices:
     trust_cache: bool = True
     allow_deletes: bool = False
     retry_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a watcher adds to a workspace, which it opens anew for every round."""
+
+    loaded: LoadedSpec | None = None
+    """The spec as it was read before."""
+    patience: Patience | None = None
+    touched: Touched | None = None
+    emulator: Callable[[], str] | None = None
+    """The address of an emulator that outlives the workspace."""
+    give_stop: Callable[[Callable[[], None]], None] | None = None
+    """Told what stops an apply that runs in another thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,9 @@ class Prepared:
             yield from changes.lines()
 
 
+_NOTHING = Around()
+
+
 def _silence(_: Event) -> None:
     pass
 
@@ -80,8 +100,10 @@ class Workspace:
         environ: Mapping[str, str],
         embedded: bool = False,
         checkpoint: Checkpoint = no_checkpoint,
+        around: Around = _NOTHING,
     ) -> None:
-        loaded = load(spec_path, environ)
+        loaded = around.loaded or load(spec_path, environ)
+        self._around = around
         self._environment = read_environment(loaded.folder)
         settings = override(loaded.spec.settings, self._environment)
         self.loaded: LoadedSpec = replace(loaded, spec=loaded.spec.model_copy(update={"settings": settings}))
@@ -180,10 +202,31 @@ class Workspace:
         return None
 
     def survey(self, choices: Choices, ledger: Ledger | None, emit: Emit, *, for_sending: bool = False) -> Surveyed:
-        """One look at everything that is declared; `for_sending` keeps what will be sent."""
+        """One look at everything that is declared, or at what was touched where that is enough.
+
+        `for_sending` keeps what will be sent.
+        """
+        look = partial(self._look, choices, ledger, emit, KeptLines(self.scratch) if for_sending else None)
+        touched = self._around.touched
+        if touched is not None and ledger is not None and ledger.serial == touched.serial:
+            with suppress(TooNarrow):
+                return look(touched)
         # Millions of small values come and go, hardly any of them in cycles: looking for those halves the speed.
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER, 50, 100)
+        try:
+            return look(None)
+        finally:
+            gc.unfreeze()
+
+    def _look(
+        self,
+        choices: Choices,
+        ledger: Ledger | None,
+        emit: Emit,
+        lines: KeptLines | None,
+        touched: Touched | None,
+    ) -> Surveyed:
         return Survey(
             loaded=self.loaded,
             ledger=ledger,
@@ -194,8 +237,10 @@ class Workspace:
             targets=choices.targets,
             trust_cache=choices.trust_cache,
             retry_rejected=choices.retry_rejected,
-            lines=KeptLines(self.scratch) if for_sending else None,
+            lines=lines,
             say=lambda address, text: emit(Note(address, text)),
+            patience=self._around.patience,
+            touched=touched,
         ).run()
 
     def _remember_if_free(self, surveyed: Surveyed) -> None:
@@ -232,6 +277,7 @@ class Workspace:
             approve=approve,
             emit=emit,
             allow_deletes=choices.allow_deletes,
+            give_stop=self._around.give_stop,
             make_api=lambda: self.make_api(found, emit, self._fenced(ledger)),
         )
         return session.run()
@@ -270,6 +316,8 @@ class Workspace:
         )
 
     def _start_emulator(self) -> str:
+        if self._around.emulator is not None:
+            return self._around.emulator()
         try:
             from nucleus_sync.emulator.server import Emulator
         except ImportError as error:

@@ -46,6 +46,8 @@ class Session:
     emit: Callable[[Event], None]
     allow_deletes: bool
     make_api: Callable[[], Api]
+    give_stop: Callable[[Callable[[], None]], None] | None = None
+    """Told what stops this apply, as Ctrl-C does, from another thread."""
 
     def run(self) -> Finished:
         """Raises Interrupted when stopped from outside; everything in flight is in the ledger by then."""
@@ -58,6 +60,8 @@ class Session:
 
     async def _run(self) -> Finished:
         begun = time.monotonic()
+        if self.give_stop is not None:
+            self.give_stop(_stopper())
         with _terminable(), _beating(self.lock):
             async with self.make_api() as api:
                 return await self._apply(api, begun)
@@ -147,6 +151,17 @@ def _beating(lock: Lock) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _stopper() -> Callable[[], None]:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        with suppress(RuntimeError):  # the loop is closed: the apply has ended
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+
+    return stop
 
 
 @contextmanager

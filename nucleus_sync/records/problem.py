@@ -14,6 +14,8 @@ class Severity(StrEnum):
     """The record can't be sent: an error, or skipped where the source says `on_invalid: skip`."""
     FINDING = "finding"
     """The record is sent all the same; the user should know."""
+    WAITING = "waiting"
+    """Its file is still being written: neither sent nor taken for gone, and no complaint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from itertools import chain, islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import (
+    INCOMPLETE,
     cause_and_detail,
     examine,
     findings,
@@ -36,7 +38,7 @@ from nucleus_sync.sources.media import (
 )
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
 from nucleus_sync.sources.template import Template, value_template
-from nucleus_sync.sources.walk import Found, Odd, chooser, shown, walk
+from nucleus_sync.sources.walk import Found, Odd, Waits, chooser, never_waits, shown, walk
 from nucleus_sync.spec.model import resolve
 from nucleus_sync.spec.source import ImagesSource
 
@@ -123,15 +125,61 @@ class ImagesReader:
 
     # --- looking at the files ---------------------------------------------------------------------------------
 
-    def _walk(self, note: Callable[[Odd], None]) -> Iterator[Found]:
+    def _walk(self, note: Callable[[Odd], None], waits: Waits = never_waits) -> Iterator[Found]:
         if not os.path.isdir(self._root):
             what = "is not a folder" if os.path.exists(self._root) else "there is no such folder"
             raise SourceError(what, where=self._spec.path, fix="correct `path`, or bring the files back")
-        return walk(self._root, self._wanted, note, skipped=self._skipped, follow_symlinks=self._spec.follow_symlinks)
+        if self._surroundings.only is not None:
+            return self._these(self._surroundings.only, waits)
+        return walk(
+            self._root,
+            self._wanted,
+            note,
+            skipped=self._skipped,
+            follow_symlinks=self._spec.follow_symlinks,
+            waits=waits,
+        )
+
+    def _these(self, paths: Iterable[str], waits: Waits) -> Iterator[Found]:
+        """Single files, as the walk would have found them."""
+        for path in sorted(paths):
+            try:
+                stat = os.lstat(os.path.join(self._root, path))
+            except OSError:
+                continue
+            if S_ISREG(stat.st_mode) and self._wanted(path) and not waits(path, stat):
+                yield Found(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+    def _waits(self, report: Report) -> Waits:
+        """Leaves out what is still being written, and sees to it that its record isn't taken for gone."""
+        patience = self._surroundings.patience
+        if patience is None:
+            return never_waits
+
+        def waits(path: str, stat: os.stat_result) -> bool:
+            if not patience.waits_for(os.path.join(self._root, path), stat):
+                return False
+            report(self._waiting(path, "still being written"))
+            return True
+
+        return waits
+
+    def _waiting(self, path: str, why: str) -> Problem:
+        key = item_key(self._reference_id(path_fields(path)))
+        return self._problem(path, why, why, severity=Severity.WAITING, key=key)
+
+    def _is_incomplete(self, found: Found, facts: Facts, report: Report) -> bool:
+        """A file without its end, where somebody has the patience to wait for it."""
+        patience = self._surroundings.patience
+        if patience is None or facts.invalid not in INCOMPLETE:
+            return False
+        patience.incomplete(os.path.join(self._root, found.path), facts.invalid)
+        report(self._waiting(found.path, facts.invalid))
+        return True
 
     def _examined(self, report: Report) -> Iterator[tuple[Found, Facts]]:
         """All files with their facts, a few at a time."""
-        files = self._walk(lambda odd: report(self._odd(odd)))
+        files = self._walk(lambda odd: report(self._odd(odd)), self._waits(report))
         with _Examiners(self._examine) as examiners:
             while batch := list(islice(files, _TOGETHER)):
                 known = [recalled(self._surroundings, self._spec.path, each, whole=self._is_local) for each in batch]
@@ -141,7 +189,8 @@ class ImagesReader:
                     if facts is None:
                         facts = next(new)
                         remember(self._surroundings, self._spec.path, found.path, facts, started)
-                    yield found, facts
+                    if not self._is_incomplete(found, facts, report):
+                        yield found, facts
 
     def _examine(self, found: Found) -> Facts:
         return examine(os.path.join(self._root, found.path), whole=self._is_local)

@@ -26,6 +26,9 @@ _GIF_END = b"\x00;"
 _MOST_PIXELS_PER_BYTE = 1000
 """Pixels per byte above which a picture is suspiciously empty: 25 million in 3 kB."""
 
+INCOMPLETE = ("empty file", "image data ends early")
+"""What is `invalid` in the facts of a file whose writer may only have to finish."""
+
 _CLOCK_GRANULARITY_NS = 2_000_000_000
 """Some file systems count in steps of two seconds."""
 

@@ -7,6 +7,7 @@ sound; only the others are `read`: decoded, checked, and later sent.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,16 @@ class FileState:
     bytes: int
 
 
+class Patience(Protocol):
+    """A watcher's: leaves out files that are still being written. Paths are absolute."""
+
+    def waits_for(self, path: str, stat: os.stat_result) -> bool:
+        """Whether a file doesn't count yet; asked for every file of a folder."""
+
+    def incomplete(self, path: str, why: str) -> None:
+        """Told of a file whose end is missing, which doesn't count either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a reader may use beside its own spec."""
@@ -66,6 +77,9 @@ class Surroundings:
     facts: FactsCache
     trust_facts: bool = True
     """False with `--no-cache`."""
+    patience: Patience | None = None
+    only: frozenset[str] | None = None
+    """Relative paths: of a folder, these files alone are looked at."""
 
 
 class Portable(NamedTuple):

@@ -46,16 +46,30 @@ Report = Callable[[Odd], None]
 Wanted = Callable[[str], bool]
 
 
+Waits = Callable[[str, os.stat_result], bool]
+
+
+def never_waits(_path: str, _stat: os.stat_result) -> bool:
+    """Every file counts at once."""
+    return False
+
+
 def walk(
-    root: str, wanted: Wanted, report: Report, *, skipped: Wanted, follow_symlinks: bool = False
+    root: str,
+    wanted: Wanted,
+    report: Report,
+    *,
+    skipped: Wanted,
+    follow_symlinks: bool = False,
+    waits: Waits = never_waits,
 ) -> Iterator[Found]:
     """Every wanted file below `root`; `wanted` and `skipped` (folders) are asked with relative paths.
 
     Junk (dot files, editors' and browsers' leftovers) is left out silently. Links never lead out of the root; those
     inside are reported and skipped unless `follow_symlinks`. Raises SourceError when a folder can't be read, because
-    its files would look deleted.
+    its files would look deleted. A file that `waits` (asked with its relative path) is left out for now.
     """
-    folder = _Folder(root, wanted, skipped, report, follow_symlinks)
+    folder = _Folder(root, wanted, skipped, report, follow_symlinks, waits)
     open_folders = [iter(folder.entries("", ()))]
     while open_folders:
         for entry in open_folders[-1]:
@@ -71,13 +85,14 @@ def walk(
 class _Folder:
     """A walk under way; a folder to descend into is (relative path with a slash, folders that hold a link to it)."""
 
-    def __init__(self, root: str, wanted: Wanted, skipped: Wanted, report: Report, follow: bool) -> None:
+    def __init__(self, root: str, wanted: Wanted, skipped: Wanted, report: Report, follow: bool, waits: Waits) -> None:
         self._root = root
         self._real_root = os.path.realpath(root)
         self._wanted = wanted
         self._skipped = skipped
         self._report = report
         self._follow = follow
+        self._waits = waits
 
     def entries(self, prefix: str, above: tuple[str, ...]) -> Iterator[Found | tuple[str, tuple[str, ...]]]:
         """The files and folders directly below, in order; folders sort as if their names ended in a slash."""
@@ -139,6 +154,8 @@ class _Folder:
             self._say(
                 path, "not a file", "neither a file nor a folder (a pipe, a socket or a device)", Severity.INVALID
             )
+            return None
+        if self._waits(path, stat):
             return None
         return Found(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 

@@ -64,6 +64,8 @@ class ChangeSet:
     """Stands for the untouched sources; empty while they are too young to be trusted."""
     kept: KeptLines | None = None
     """Where the lines of `sent` are kept."""
+    partial: bool = False
+    """Made from touched files alone: it says nothing about how the stream stands as a whole."""
     listed: list[Problem] = field(default_factory=list)
     """What was found wrong, the first ten thousand."""
     outlived: list[bytes] = field(default_factory=list)

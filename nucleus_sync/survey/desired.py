@@ -74,13 +74,13 @@ class DesiredStream:
     def _scan(self, number: int) -> None:
         name, reader = self._readers[number]
         prefix = bytes([number])
-        before, problems = len(self._sorter), self._tally.invalid
+        before, problems = len(self._sorter), self._tally.invalid + self._tally.waiting
         rows = iter(reader.scan(self._kind, self._tally.report))
         while block := [(key, raw, prefix + locator) for key, raw, locator in islice(rows, _TOGETHER)]:
             if not self._unnumbered:
                 self._unnumbered = _UNNUMBERED in b"\n".join([row[0] for row in block])
             self._sorter.extend_block(block)
-        if len(self._sorter) == before and self._tally.invalid == problems:
+        if len(self._sorter) == before and self._tally.invalid + self._tally.waiting == problems:
             raise SourceError(
                 f"yields no {self._kind}",
                 where=f"source {name}",

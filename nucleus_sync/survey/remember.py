@@ -24,7 +24,7 @@ def remember(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
     """
     for declared in declared_streams(spec):
         changes = surveyed.changes.get(declared.address)
-        if changes is None or changes.stream is None:
+        if changes is None or changes.stream is None or changes.partial:
             continue
         source = changes.source
         ledger.set_problems(declared.address, source.invalid, source.findings, changes.listed)

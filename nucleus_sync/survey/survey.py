@@ -20,7 +20,7 @@ from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.reader import FileState, Pick, Reader, Surroundings
+from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
@@ -40,6 +40,7 @@ from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.stream import Known, StreamSurvey
 from nucleus_sync.survey.tally import Tally
+from nucleus_sync.survey.touched import Touched, as_it_stands, known_of_touched
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
@@ -78,6 +79,9 @@ class Survey:
     lines: KeptLines | None = None
     """Keeps the lines of what will be sent; None where nothing is."""
     say: Callable[[str, str], None] = _silence
+    patience: Patience | None = None
+    touched: Touched | None = None
+    """Look at these files alone. `run` raises TooNarrow where that doesn't do."""
     _readers: dict[str, Reader] = field(default_factory=dict)
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
     _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
@@ -169,6 +173,8 @@ class Survey:
         tally = Tally(declared.address, frozenset(strict))
         readers = [(name, self._reader(name)) for name in declared.sources]
         stream = DesiredStream(readers, declared.kind, self.scratch, tally)
+        if self.touched is not None:
+            return self._touched_only(self.touched, declared, stream, tally)
         begun = self.clock_ns()
         state = stream.state()
         token = self._token(declared, state) if state.newest_mtime_ns < begun - SETTLED_NS else b""
@@ -176,7 +182,21 @@ class Survey:
         if changes is None:
             self.say(declared.address, f"reading {', '.join(declared.sources)}")
             changes = self._read(declared, stream, tally)
-        changes.token = token
+        changes.token = b"" if tally.waiting else token
+        return changes
+
+    def _touched_only(
+        self, touched: Touched, declared: DeclaredStream, stream: DesiredStream, tally: Tally
+    ) -> ChangeSet:
+        """The changes of single files; everything else stands as it was found before."""
+        ledger = self.ledger
+        if ledger is None or not touched.reaches(declared):
+            return as_it_stands(ledger, declared, self.scratch)
+        readers = {name: self._reader(name) for name in declared.sources if name in touched.files}
+        stamps = known_of_touched(touched, declared, readers, ledger, self.loaded.spec, self.facts)
+        changes = self._read(declared, stream, tally, stamps)
+        changes.counts["unchanged"] += ledger.count(declared.address) - len(stamps)
+        changes.partial = True
         return changes
 
     def _token(self, declared: DeclaredStream, state: FileState) -> bytes:
@@ -206,14 +226,21 @@ class Survey:
             self._items[declared.dataset] = lambda: self._known_items(declared.items_address)
         return found
 
-    def _read(self, declared: DeclaredStream, stream: DesiredStream, tally: Tally) -> ChangeSet:
+    def _read(
+        self,
+        declared: DeclaredStream,
+        stream: DesiredStream,
+        tally: Tally,
+        among: list[tuple[bytes, bytes]] | None = None,
+    ) -> ChangeSet:
+        """Compare with all that is known, or with what is known `among` the records in question."""
         spec = self.loaded.spec
         survey = StreamSurvey(
             address=declared.address,
             kind=declared.kind,
             stream=stream,
             tally=tally,
-            known=self._known(declared),
+            known=self._known(declared) if among is None else self._known_among(declared, among),
             prune=spec.prunes(declared.dataset),
             scratch=self.scratch,
             reading=self._reading,
@@ -234,6 +261,10 @@ class Survey:
         return Known(
             lambda: ledger.known_pages(address), ledger.count(address), rejected, ledger.metadata_types(address)
         )
+
+    def _known_among(self, declared: DeclaredStream, rows: list[tuple[bytes, bytes]]) -> Known:
+        types = self.ledger.metadata_types(declared.address) if self.ledger else {}
+        return Known(lambda: [rows] if rows else [], len(rows), {}, types)
 
     def _resting(self, ledger: Ledger, declared: DeclaredStream) -> dict[bytes, bytes]:
         """Stamps of the rejected records that rest: not those which lack an item that this very plan sends."""
@@ -260,7 +291,10 @@ class Survey:
         if name not in self._readers:
             from nucleus_sync.sources.open import open_reader
 
-            around = Surroundings(name, self.loaded.folder, self.scratch, self.facts, self.trust_cache)
+            only = self.touched.files.get(name, frozenset()) if self.touched else None
+            around = Surroundings(
+                name, self.loaded.folder, self.scratch, self.facts, self.trust_cache, self.patience, only
+            )
             self._readers[name] = open_reader(self.loaded.spec.sources[name], around)
         return self._readers[name]
 

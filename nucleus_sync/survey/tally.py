@@ -23,6 +23,8 @@ class Tally:
     invalid: int = 0
     findings: int = 0
     duplicates: int = 0
+    waiting: int = 0
+    """Files that are left out for now, because they are still being written."""
     nameless: int = 0
     """Invalid records whose key can't be told: any known record may be one of them."""
     blocking: bool = False
@@ -36,6 +38,10 @@ class Tally:
 
     def report(self, problem: Problem) -> None:
         """Take one problem; several of one record count as one record."""
+        if problem.severity is Severity.WAITING:
+            self._hold(problem)
+            self.waiting += problem.count
+            return
         this = (problem.source, problem.where, problem.record, problem.severity)
         again = this == self._last
         self._last = this
