@@ -130,7 +130,7 @@ class CocoReader:
         self._report_sharers(report)
         entries = self._file.entries()
         for place, raw, image, facts in self._examined(entries):
-            problem = self._unusable(image, facts, place.index)
+            problem = self._unusable(image, facts, place.number)
             if problem:
                 report(problem)
                 continue
@@ -200,16 +200,16 @@ class CocoReader:
             metadata = self._metadata(fields)
             url = self._image_url(fields) if self._image_url else ""
         except FieldError as error:
-            report(self._problem(image, place.index, "a template can't be filled", str(error), key=key))
+            report(self._problem(image, place.number, "a template can't be filled", str(error), key=key))
             return None
         for cause, detail in self._findings(image, facts):
-            report(self._problem(image, place.index, cause, detail, severity=Severity.FINDING, key=key))
+            report(self._problem(image, place.number, cause, detail, severity=Severity.FINDING, key=key))
         record: Item | LocalItem
         if self._image_url or facts is None:
             record = remote_item(image, metadata, url, facts)
         else:
             record = local_item(image, metadata, self._file.place(image.path), facts)
-        where = Where(self._spec.path, f"images[{place.index}]")
+        where = Where(self._spec.path, f"images[{place.number}]")
         return record if is_sound(record, key, self._surroundings.name, where, image.called, report) else None
 
     def _findings(self, image: Image, facts: Facts | None) -> Iterator[tuple[str, str]]:

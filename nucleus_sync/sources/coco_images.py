@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
     offset: int
     length: int
-    index: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

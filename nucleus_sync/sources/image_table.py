@@ -77,15 +77,15 @@ class ImageTable:
 
     def place(self, image_id: int | str | None) -> int | None:
         """Where an image stands in the columns."""
-        if image_id.__class__ is int and 0 <= image_id < len(self.by_position):  # type: ignore[operator]
-            place = self.by_position[image_id]  # type: ignore[index]
+        if image_id.__class__ is int and 0 <= image_id < len(self.by_position):
+            place = self.by_position[image_id]
             return None if place == _NOWHERE else place
-        return self._places.get(image_id)  # type: ignore[arg-type]
+        return self._places.get(image_id)
 
     def sound_place(self, image_id: int | str | None) -> int:
         """Where an image stands that annotations may hang on; -1 where there is none."""
-        if image_id.__class__ is int and 0 <= image_id < len(self.by_position):  # type: ignore[operator]
-            place = self.by_position[image_id]  # type: ignore[index]
+        if image_id.__class__ is int and 0 <= image_id < len(self.by_position):
+            place = self.by_position[image_id]
         else:
             place = self._places.get(image_id, _NOWHERE)  # type: ignore[arg-type]
         return _NOWHERE if place >= 0 and self.states[place] else place
@@ -96,8 +96,8 @@ class ImageTable:
         if len(numbers) < len(self._places) or min(numbers, default=-1) < 0 or len(numbers) * _WIDEST < max(numbers):
             return
         by_position = array("i", [_NOWHERE]) * (max(numbers) + 1)
-        for image_id, place in self._places.items():
-            by_position[image_id] = place  # type: ignore[call-overload]
+        for number in numbers:
+            by_position[number] = self._places[number]
         self.by_position = by_position
         self._places = {}
 
