@@ -80,7 +80,7 @@ class ImageTable:
         if image_id.__class__ is int and 0 <= image_id < len(self.by_position):
             place = self.by_position[image_id]
             return None if place == _NOWHERE else place
-        return self._places.get(image_id)
+        return self._places.get(image_id)  # type: ignore[arg-type]
 
     def sound_place(self, image_id: int | str | None) -> int:
         """Where an image stands that annotations may hang on; -1 where there is none."""
