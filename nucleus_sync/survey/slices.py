@@ -11,6 +11,7 @@ import msgspec
 from xxhash import xxh3_128, xxh3_128_digest
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.ledger.known import in_doubt
 from nucleus_sync.plan.diff import Presence, outer_join
 from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.steps import Action, Holds, Step
@@ -120,8 +121,9 @@ class SliceSurvey:
         gone = unchanged = 0
         digest = xxh3_128()
         for key, desired, stamp in outer_join(self._sound(members), known):
+            if desired is None or (stamp is not None and in_doubt(stamp)):
+                gone += 1  # where it, or the slice itself, was only perhaps deleted, a new slice is sure to be right
             if desired is None:
-                gone += 1
                 continue
             digest.update(key + b"\x00")
             everyone.add((key,))
