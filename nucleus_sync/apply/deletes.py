@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.lost import strange_jobs
-from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, NotFound, OutcomeUnknown
 from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.journal import BatchState
@@ -55,7 +55,7 @@ async def _delete_each(runtime: Runtime, dataset_id: str, keys: list[bytes], tal
                 failed.add(key)
                 tally.errors.append(str(error))
 
-    async with asyncio.TaskGroup() as group:
+    async with Together() as group:
         for key in keys:
             group.create_task(one(key))
     return failed

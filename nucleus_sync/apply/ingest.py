@@ -11,7 +11,7 @@ from operator import itemgetter
 from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
 from nucleus_sync.apply.conclude import Sent, conclude
 from nucleus_sync.apply.lost import send_or_find
-from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally
+from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, OutcomeUnknown
 from nucleus_sync.events import JobSubmitted
 from nucleus_sync.ledger.batches import NewBatch
@@ -113,7 +113,7 @@ class _Sender:
 
     async def send_all(self, batches: Iterator[Batch]) -> None:
         """The next batch is only cut once there is room for it."""
-        async with asyncio.TaskGroup() as group:
+        async with Together() as group:
             async for batch in self._when_there_is_room(batches):
                 group.create_task(self._send(batch))
 
@@ -131,7 +131,7 @@ class _Sender:
         room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
         try:
             await self._deliver(batch)
-        except ApiError as error:
+        except (ApiError, StepFailed) as error:
             self.tally.errors.append(str(error))
         finally:
             batch.discard()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -27,6 +28,18 @@ JOB_DEADLINE = 6 * 3600.0
 
 class StepFailed(NucleusSyncError):
     """A step can't go on; what depends on it is skipped, the rest goes on."""
+
+
+class Together(asyncio.TaskGroup):
+    """A task group out of which the first error comes as itself: the loop of the apply knows what each means."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await super().__aexit__(kind, error, trace)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
 
 @dataclass
