@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from nucleus_sync.plan.plan import Plan
+from nucleus_sync.workspace import Choices, Workspace
+
 from .project import Project, picture
 from .tiny import edit, truth, write_tiny
 
@@ -245,4 +248,25 @@ def test_a_new_image_with_annotations_is_added(applied: Project) -> None:
     assert [(one["action"], one["reason"]) for one in applied.changes()] == [("create", "new")] * 2
     summary = applied.apply()
     assert (summary["create"], summary["update"]) == (2, 0)
+    applied.assert_settled()
+
+
+def test_a_source_that_changes_between_the_plan_and_its_apply(applied: Project) -> None:
+    """The plan is approved, and then the file is written anew: nothing else than what was approved is sent."""
+    edit(truth(applied), lambda coco: coco["annotations"][0].update(bbox=[1, 1, 9, 9]))
+
+    def approve(_: Plan) -> bool:
+        edit(truth(applied), lambda coco: coco["annotations"][0].update(bbox=[2, 2, 99, 99]))
+        return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in applied.environ.items():
+            patch.setenv(name, value)
+        with Workspace(applied.folder / "nucleus.yaml", environ={}) as space:
+            finished = space.apply(Choices(), approve, lambda _: None)
+    assert finished.exit_code in (0, 3)
+    held = {one["annotation_id"]: one["geometry"]["width"] for one in applied.dataset()["annotations"]}
+    assert held["10"] in (16, 9)
+    assert applied.apply()["exit_code"] == 0
+    assert {one["annotation_id"]: one["geometry"]["width"] for one in applied.dataset()["annotations"]}["10"] == 99
     applied.assert_settled()
