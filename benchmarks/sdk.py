@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nucleus import BoxPrediction, DatasetItem, NucleusClient, Point, PolygonAnnotation
+from nucleus import BoxPrediction, Dataset, DatasetItem, NucleusClient, Point, PolygonAnnotation
 
 
 def _wait(job: Any, *, polling: bool) -> None:
@@ -28,11 +28,7 @@ def _coco(client: NucleusClient, path: Path, *, polling: bool) -> None:
     names = {image["id"]: image["file_name"] for image in coco["images"]}
     labels = {category["id"]: category["name"] for category in coco["categories"]}
     dataset = client.create_dataset("Street", is_scene=False)
-    items = [
-        DatasetItem(f"s3://bucket/{image['file_name']}", image["file_name"], {}, width=image["width"], height=image["height"])
-        for image in coco["images"]
-    ]  # fmt: skip
-    _wait(dataset.append(items, update=True, asynchronous=True), polling=polling)
+    _append(dataset, [_item(image) for image in coco["images"]], polling=polling)
     annotations = []
     for entry in coco["annotations"]:
         ring = entry["segmentation"][0]
@@ -53,11 +49,7 @@ def _results(client: NucleusClient, path: Path, *, polling: bool) -> None:
     names = {image["id"]: image["file_name"] for image in truth["images"]}
     labels = {category["id"]: category["name"] for category in truth["categories"]}
     dataset = client.create_dataset("Street", is_scene=False)
-    items = [
-        DatasetItem(f"s3://bucket/{image['file_name']}", image["file_name"], {}, width=image["width"], height=image["height"])
-        for image in truth["images"]
-    ]  # fmt: skip
-    _wait(dataset.append(items, update=True, asynchronous=True), polling=polling)
+    _append(dataset, [_item(image) for image in truth["images"]], polling=polling)
     model = client.create_model("CNN", "cnn")
     predictions = []
     for number, entry in enumerate(json.loads(path.read_bytes())):
@@ -78,17 +70,20 @@ def _results(client: NucleusClient, path: Path, *, polling: bool) -> None:
     _wait(job, polling=polling)
 
 
-def _append(client: NucleusClient, items: list[DatasetItem], *, polling: bool) -> None:
-    dataset = client.create_dataset("Street", is_scene=False)
-    _wait(dataset.append(items, update=True, asynchronous=True), polling=polling)
+def _item(image: dict[str, Any]) -> DatasetItem:
+    name = image["file_name"]
+    return DatasetItem(f"s3://bucket/{name}", name, {}, width=image["width"], height=image["height"])
+
+
+def _append(dataset: Dataset, items: list[DatasetItem], *, polling: bool) -> None:
+    _wait(dataset.append(items, update=True), polling=polling)
 
 
 def _ndjson(client: NucleusClient, path: Path, *, polling: bool) -> None:
     with path.open("rb") as file:
-        items = [
-            DatasetItem(entry["image_url"], entry["reference_id"], entry["metadata"]) for entry in map(json.loads, file)
-        ]
-    _append(client, items, polling=polling)
+        rows = [json.loads(line) for line in file]
+    items = [DatasetItem(row["image_url"], row["reference_id"], row["metadata"]) for row in rows]
+    _append(client.create_dataset("Street", is_scene=False), items, polling=polling)
 
 
 def _parquet(client: NucleusClient, path: Path, *, polling: bool) -> None:
@@ -99,14 +94,13 @@ def _parquet(client: NucleusClient, path: Path, *, polling: bool) -> None:
         DatasetItem(row["image_url"], row["reference_id"], {"camera": row["camera"], "speed": row["speed"]})
         for row in rows
     ]
-    _append(client, items, polling=polling)
+    _append(client.create_dataset("Street", is_scene=False), items, polling=polling)
 
 
 def _photos(client: NucleusClient, path: Path, *, polling: bool) -> None:
-    """Asynchronous jobs take no local files in the SDK, so this is its synchronous upload."""
-    dataset = client.create_dataset("Street", is_scene=False)
+    """Here the SDK itself polls its jobs, ten images each, one after the other."""
     items = [DatasetItem(str(file), file.name, {}) for file in sorted(path.iterdir())]
-    dataset.append(items, update=True)
+    _append(client.create_dataset("Street", is_scene=False), items, polling=polling)
 
 
 WORKS: dict[str, Callable[..., None]] = {

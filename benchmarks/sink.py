@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 BASE = "/v1/nucleus"
 _JOBS = {
@@ -89,8 +89,7 @@ class Connection(asyncio.Protocol):
         self._method = self._target = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         while data:
