@@ -23,6 +23,7 @@ from nucleus_sync.records.annotation import (
 )
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.record import Record
+from nucleus_sync.records.scene import LidarScene, VideoScene
 
 REMOTE_SCHEMES = ("http://", "https://", "s3://", "gs://")
 _LONGEST_METADATA = 64 * 1024
@@ -47,9 +48,14 @@ def complaints(record: Record) -> Iterator[Complaint]:
         case Item():
             yield from _item(record)
         case LocalItem():
-            yield from _metadata(record.item.metadata)
+            yield from metadata_complaints(record.item.metadata)
         case Mask():
             yield from _mask(record)
+        case LidarScene() | VideoScene():
+            # Here, because those checks are made of what this module offers.
+            from nucleus_sync.records.scene_check import scene_complaints
+
+            yield from scene_complaints(record)
         case _:
             yield from _labelled(record)
 
@@ -60,7 +66,7 @@ def _item(item: Item) -> Iterator[Complaint]:
             "image_url has no scheme that Nucleus reads (http, https, s3, gs)",
             f"image_url {item.image_url!r}",
         )
-    yield from _metadata(item.metadata)
+    yield from metadata_complaints(item.metadata)
 
 
 def _labelled(record: Any) -> Iterator[Complaint]:
@@ -80,7 +86,7 @@ def _labelled(record: Any) -> Iterator[Complaint]:
     yield from _label(record)
     yield from _confidence(record)
     if record.metadata:
-        yield from _metadata(record.metadata)
+        yield from metadata_complaints(record.metadata)
 
 
 def _label(record: Any) -> Iterator[Complaint]:
@@ -180,7 +186,8 @@ def _confidence(record: Any) -> Iterator[Complaint]:
         yield Complaint("score outside 0..1", f"score {number_words(confidence)} is outside 0..1")
 
 
-def _metadata(metadata: dict[str, Any]) -> Iterator[Complaint]:
+def metadata_complaints(metadata: dict[str, Any]) -> Iterator[Complaint]:
+    """What is wrong with the metadata of anything."""
     for key, value in metadata.items():
         if not key:
             yield Complaint("metadata key is empty", "metadata holds an empty key", grave=False)

@@ -22,6 +22,7 @@ from xxhash import xxh3_64_digest, xxh3_64_intdigest
 from nucleus_sync.records.annotation import Box, Category, Mask, MultiCategory, Polygon
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.records.scene import LidarScene, VideoScene, items_of_scene, structure_of
 
 VERSION = 1
 RAW_SIZE = 8
@@ -39,6 +40,8 @@ _PARTS = {
     Kind.ITEMS: ("image", "size", "metadata", "embedding"),
     Kind.ANNOTATIONS: ("geometry", "label", "metadata", "attributes"),
     Kind.PREDICTIONS: ("geometry", "label", "metadata", "confidence"),
+    # Twice, because it decides whether a scene must be deleted and made anew: two bytes would be too few for that.
+    Kind.SCENES: ("structure", "structure", "metadata", "items' metadata"),
 }
 
 
@@ -88,11 +91,12 @@ _NO_ATTRIBUTES = _hashed(_NOTHING_GIVEN)
 
 def changed_parts(kind: Kind, before: bytes, after: bytes) -> list[str]:
     """The names of the parts in which two content hashes differ; empty when only the whole tells."""
-    return [
+    changed = [
         name
         for number, name in enumerate(_PARTS[kind])
         if before[8 + 2 * number : 10 + 2 * number] != after[8 + 2 * number : 10 + 2 * number]
     ]
+    return list(dict.fromkeys(changed))
 
 
 def _parts(record: Record) -> tuple[Any, Any, Any, Any]:
@@ -108,6 +112,10 @@ def _parts(record: Record) -> tuple[Any, Any, Any, Any]:
             return record.taxonomy_name or None, record.labels, record.metadata, _attributes(record)
         case Category():
             return record.taxonomy_name or None, record.label, record.metadata, _attributes(record)
+        case LidarScene() | VideoScene():
+            structure = structure_of(record)
+            items = [item.metadata for item in items_of_scene(record)]
+            return structure, (structure,), (record.metadata, record.tracks), items
         case _:
             return (
                 (record.__struct_config__.tag, record.geometry),

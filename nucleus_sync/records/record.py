@@ -9,8 +9,9 @@ import msgspec
 from nucleus_sync.records.annotation import Annotation, Category, Mask, MultiCategory
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import annotation_key, category_key, item_key, mask_key
+from nucleus_sync.records.scene import LidarScene, Scene, VideoScene
 
-Record = Item | LocalItem | Annotation
+Record = Item | LocalItem | Annotation | Scene
 
 
 class Kind(StrEnum):
@@ -19,6 +20,7 @@ class Kind(StrEnum):
     ITEMS = "items"
     ANNOTATIONS = "annotations"
     PREDICTIONS = "predictions"
+    SCENES = "scenes"
 
 
 _line = msgspec.json.Encoder().encode
@@ -27,7 +29,7 @@ _line = msgspec.json.Encoder().encode
 def key_of(record: Record) -> bytes:
     """What makes the record itself (nucleus-api §2.2)."""
     match record:
-        case Item() | LocalItem():
+        case Item() | LocalItem() | LidarScene() | VideoScene():
             return item_key(record.reference_id)
         case Mask():
             return mask_key(record.reference_id)
