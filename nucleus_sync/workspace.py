@@ -19,7 +19,7 @@ from nucleus_sync.errors import CredentialsError, LedgerError, Locked, NucleusSy
 from nucleus_sync.events import Event, Finished, Note
 from nucleus_sync.ledger.facts import FileFacts
 from nucleus_sync.ledger.ledger import Checkpoint, Ledger, no_checkpoint
-from nucleus_sync.ledger.lock import Lock
+from nucleus_sync.ledger.lock import Lock, beating
 from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.sources.reader import Patience
@@ -175,7 +175,8 @@ class Workspace:
         try:
             if story:
                 emit(Note("", story))
-            yield ledger
+            with beating(lock):
+                yield ledger
         finally:
             lock.release()
 
@@ -278,9 +279,13 @@ class Workspace:
             emit=emit,
             allow_deletes=choices.allow_deletes,
             give_stop=self._around.give_stop,
-            make_api=lambda: self.make_api(found, emit, self._fenced(ledger)),
+            make_api=lambda: self.fenced_api(found, ledger, emit),
         )
         return session.run()
+
+    def fenced_api(self, found: Credentials, ledger: Ledger, emit: Emit) -> Api:
+        """A client that sends nothing any more once the ledger's lock was taken away."""
+        return self.make_api(found, emit, self._fenced(ledger))
 
     def _fenced(self, ledger: Ledger) -> Checkpoint:
         """A process that was stopped, and whose lock was taken away meanwhile, must not send what it was about to."""

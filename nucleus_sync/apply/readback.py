@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-import msgspec
-
+from nucleus_sync.api.parsed import parsed
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, NotFound
-from nucleus_sync.records.annotation import Annotation
 from nucleus_sync.records.fingerprint import RAW_SIZE, content_hash
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import item_of
@@ -76,13 +74,3 @@ def _item_content(item: Any) -> bytes | None:
     if not url:
         return None
     return content_hash(Item(reference_id=item.reference_id, metadata=item.metadata or {}, image_url=url))
-
-
-def parsed(wire: dict[str, Any]) -> Annotation | None:
-    """An annotation as Nucleus gives it back; None for one that has no form that we know."""
-    given = {name: value for name, value in wire.items() if value is not None}
-    try:
-        record: Annotation = msgspec.convert(given, Annotation, strict=False)
-    except msgspec.ValidationError:
-        return None
-    return record

@@ -17,10 +17,10 @@ from nucleus_sync.apply.perform import perform
 from nucleus_sync.apply.run import Outcome, run
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.settle import settle
-from nucleus_sync.errors import CredentialsError, Exit, Interrupted, NucleusSyncError
+from nucleus_sync.errors import CredentialsError, Exit, Interrupted
 from nucleus_sync.events import Event, Finished
 from nucleus_sync.ledger.batches import Batch
-from nucleus_sync.ledger.lock import BEAT, Lock
+from nucleus_sync.ledger.lock import Lock, beating
 from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.records.problem import Where
@@ -62,13 +62,13 @@ class Session:
         begun = time.monotonic()
         if self.give_stop is not None:
             self.give_stop(_stopper())
-        with _terminable(), _beating(self.lock):
+        with terminable(), beating(self.lock):
             async with self.make_api() as api:
                 return await self._apply(api, begun)
 
     async def _apply(self, api: Api, begun: float) -> Finished:
         runtime = Runtime(self.loaded.spec, api, self.ledger, {}, self.scratch, self.emit)
-        await settle(runtime, _place)
+        await settle(runtime, place_of)
         surveyed = await asyncio.to_thread(self.survey)
         plan = surveyed.plan
         runtime.changes, runtime.slices = surveyed.changes, surveyed.slices
@@ -128,29 +128,9 @@ class Session:
         return finished
 
 
-def _place(batch: Batch, _place: bytes) -> Where:
+def place_of(batch: Batch, _place: bytes) -> Where:
     """An old batch knows the sources of its records, no longer the positions in them."""
     return Where(", ".join(batch.sources), "")
-
-
-@contextmanager
-def _beating(lock: Lock) -> Iterator[None]:
-    """A thread of its own keeps the lease alive, also while a person thinks about the plan."""
-    over = threading.Event()
-
-    def beat() -> None:
-        # A lock that was forced away shows at the next write, which is refused.
-        with suppress(NucleusSyncError):
-            while not over.wait(BEAT):
-                lock.beat()
-
-    thread = threading.Thread(target=beat, name="nucleus-sync-heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _stopper() -> Callable[[], None]:
@@ -165,8 +145,8 @@ def _stopper() -> Callable[[], None]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM stops an apply as Ctrl-C does."""
+def terminable() -> Iterator[None]:
+    """SIGTERM stops what runs as Ctrl-C does."""
     task = asyncio.current_task()
     if task is None or threading.current_thread() is not threading.main_thread():
         yield

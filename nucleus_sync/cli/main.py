@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "init", "validate", "plan", "show", "apply", "status", "errors",
-    "state", "history", "unlock", "doctor", "schema", "emulator", "demo",
+    "refresh", "state", "history", "unlock", "doctor", "schema", "emulator", "demo",
 )  # fmt: skip
 
 EXIT_CODES = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -13,7 +14,7 @@ from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
 if TYPE_CHECKING:
     from nucleus_sync.cli.screen import Screen
     from nucleus_sync.plan.plan import Plan
-    from nucleus_sync.workspace import Prepared
+    from nucleus_sync.workspace import Workspace
 
 _LINES_AT_ONCE = 1000
 
@@ -25,6 +26,7 @@ _LINES_AT_ONCE = 1000
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), help="Default: text.")
 @click.option("--records", metavar="FILE", help="Write every change as JSON Lines; - is stdout.")
 @click.option("--no-cache", is_flag=True, help="Read files again that have not changed.")
+@click.option("--refresh", is_flag=True, help="First look at Nucleus, and write down what somebody changed there.")
 @global_flags
 def command(
     out: str | None,
@@ -33,6 +35,7 @@ def command(
     form: str | None,
     records: str | None,
     no_cache: bool,
+    refresh: bool,
 ) -> int:
     """Show what would be done, in which order and why; send nothing."""
     from nucleus_sync.cli.progress import show_progress
@@ -43,10 +46,12 @@ def command(
     call = Call.current()
     form = _form(form, call, records)
     with call.workspace() as space:
+        if refresh:
+            _refresh(call, space, targets)
         with show_progress(call.screen) as progress:
             prepared = space.prepare(Choices(targets=targets, trust_cache=not no_cache), emit=progress.show)
         if records is not None:
-            _write_records(call, prepared, records)
+            write_records(call, prepared.records(), records)
     plan = prepared.plan
     if out is not None:
         from nucleus_sync.cli.saved import save
@@ -63,6 +68,19 @@ def command(
         shown = visible(out)
         call.screen.say(f"Saved {shown}, digest {plan.digest()}; do it with: nucleus-sync apply {shown}")
     return int(code)
+
+
+def _refresh(call: Call, space: Workspace, targets: tuple[str, ...]) -> None:
+    """Look at Nucleus under the lock; the ledger then says what is there. Before the first apply there is nothing."""
+    from nucleus_sync.cli.refresh import looked_at
+    from nucleus_sync.render.drift import drift_text
+
+    if not space.ledger_path.exists():
+        call.screen.say("Nothing was applied yet: there is nothing to look at.")
+        return
+    report = looked_at(call, space, targets, write=True)
+    if report.drift:
+        call.screen.say(drift_text(report.values(), call.screen.aside_colors))
 
 
 def _form(form: str | None, call: Call, records: str | None) -> str:
@@ -107,10 +125,11 @@ def say_what_blocks(screen: Screen, plan: Plan) -> None:
     screen.warn(blocked_text(plan))
 
 
-def _write_records(call: Call, prepared: Prepared, named: str) -> None:
+def write_records(call: Call, records: Iterable[Mapping[str, Any]], named: str) -> None:
+    """Write values as JSON Lines to a file, or to stdout where it is called -."""
     from nucleus_sync.render.json import line
 
-    lines = map(line, prepared.records())
+    lines = map(line, records)
     if named == "-":
         # A flush for each of millions of lines would take longer than finding them.
         while chunk := "".join(islice(lines, _LINES_AT_ONCE)):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import getpass
 import os
 import sqlite3
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from nucleus_sync.errors import LedgerError, Locked
+from nucleus_sync.errors import LedgerError, Locked, NucleusSyncError
 from nucleus_sync.ledger import disk
 from nucleus_sync.ledger.database import Database, Transaction
 from nucleus_sync.ledger.ledger import Ledger
@@ -133,6 +136,26 @@ class Lock:
         if alone is False:
             return f"took the lock by force from {earlier}"
         return f"took over the lock of {earlier}, which is gone"
+
+
+@contextmanager
+def beating(lock: Lock) -> Iterator[None]:
+    """A thread of its own keeps the lease alive, also while a person thinks about the plan."""
+    over = threading.Event()
+
+    def beat() -> None:
+        # A lock that was forced away shows at the next write, which is refused.
+        with suppress(NucleusSyncError):
+            while not over.wait(BEAT):
+                lock.beat()
+
+    thread = threading.Thread(target=beat, name="nucleus-sync-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def peek(ledger: Ledger) -> Holder | None:

@@ -73,9 +73,9 @@ def declared_addresses(spec: Spec) -> list[str]:
     return sorted(addresses)
 
 
-def check_targets(targets: Iterable[str], spec: Spec) -> None:
-    """Raises UsageError for a target that names nothing."""
-    addresses = declared_addresses(spec)
+def check_targets(targets: Iterable[str], spec: Spec, known: Iterable[str] = ()) -> None:
+    """Raises UsageError for a target that names nothing declared, nor anything that is `known` all the same."""
+    addresses = sorted({*declared_addresses(spec), *known})
     for target in targets:
         if not any(is_under(address, target) for address in addresses):
             near = get_close_matches(target, addresses, 1, 0.5)

@@ -19,6 +19,7 @@ from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.metadata import MetadataTypes
 from nucleus_sync.survey.portion import Portion, Types
 from nucleus_sync.survey.reading import Reading
+from nucleus_sync.survey.seen import SeenBefore
 from nucleus_sync.survey.tally import Tally
 
 _NOT_CONFIRMED = (b"", MAYBE_THERE)
@@ -77,8 +78,10 @@ class StreamSurvey:
         )
         candidates = Sorter(self.scratch)
         blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
+        seen = SeenBefore(self.stream, self.scratch)
         for found in self._candidates(blocks, changes):
-            candidates.extend_block(found)
+            candidates.extend_block(seen.pass_others(found))
+        candidates.extend(seen.looked_at())
         self.stream.close()
         self._read(candidates, changes)
         candidates.close()

@@ -1,0 +1,120 @@
+"""Reads what Nucleus holds of one stream into rows that sort by key, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from nucleus_sync.api.parsed import key_in, parsed
+from nucleus_sync.errors import NotFound
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, RAW_SIZE, content_hash
+from nucleus_sync.records.item import Item
+from nucleus_sync.records.key import item_key
+from nucleus_sync.records.seen import seen_annotation, seen_item
+
+if TYPE_CHECKING:
+    from nucleus_sync.api.client import Api
+    from nucleus_sync.api.wire import ItemRecords, Json, RemoteItem
+    from nucleus_sync.spool import Sorter
+
+T = TypeVar("T")
+
+_AT_ONCE = 16
+UNREADABLE = CONTENT_UNKNOWN[RAW_SIZE:]
+
+
+class Remote(NamedTuple):
+    """A record at Nucleus: its key, the hash of what can be told of it, and the contents that it may have had."""
+
+    key: bytes
+    seen: bytes
+    contents: bytes
+    """Two content hashes: of items without and with the sizes that Nucleus tells, which nobody may have declared."""
+
+
+def item_row(item: RemoteItem) -> Remote:
+    """An item's row."""
+    url, metadata = item.source_url or "", item.metadata or {}
+    bare = content_hash(Item(reference_id=item.reference_id, metadata=metadata, image_url=url))
+    sized = bare
+    if item.width is not None and item.height is not None:
+        width, height = (int(size) if size == int(size) else size for size in (item.width, item.height))
+        sized = content_hash(
+            Item(reference_id=item.reference_id, metadata=metadata, image_url=url, width=width, height=height)
+        )
+    return Remote(item_key(item.reference_id), seen_item(url, metadata), bare + sized)
+
+
+def record_rows(records: Iterable[Json]) -> Iterator[Remote]:
+    """Rows of annotations or predictions; one of no form that we know has a content that equals nothing."""
+    for wire in records:
+        key = key_in(wire)
+        record = parsed(wire)
+        if key is None:
+            continue
+        if record is None:
+            yield Remote(key, UNREADABLE, UNREADABLE * 2)
+        else:
+            content = content_hash(record)
+            yield Remote(key, seen_annotation(record), content * 2)
+
+
+async def read_items(api: Api, dataset_id: str, items: Sorter) -> None:
+    """All items of a dataset."""
+    async for item in api.items.all(dataset_id):
+        items.extend([item_row(item)])
+
+
+async def read_export(api: Api, dataset_id: str, items: Sorter, annotations: Sorter) -> None:
+    """All items with their annotations."""
+    async for found in api.items.export(dataset_id):
+        items.extend([item_row(found.item)])
+        annotations.extend(record_rows(found.records))
+
+
+async def read_members(api: Api, slice_id: str, members: Sorter) -> None:
+    """The item keys of a slice."""
+    async for item in api.slices.items(slice_id):
+        members.extend([(item_key(item.reference_id),)])
+
+
+async def read_predictions_of_slice(api: Api, slice_id: str, model_id: str, items: Sorter, predictions: Sorter) -> None:
+    """A model's predictions on the items of a slice, and which items these are."""
+    async for found in api.slices.export_predictions(slice_id, model_id):
+        items.extend([(item_key(found.item.reference_id),)])
+        predictions.extend(record_rows(found.records))
+
+
+async def read_all_predictions(api: Api, dataset_id: str, model_id: str, predictions: Sorter) -> None:
+    """A model's predictions on a dataset in one answer, which has to fit into memory and into Nucleus's minute."""
+    predictions.extend(record_rows(await api.predictions.all(dataset_id, model_id)))
+
+
+async def read_single_items(api: Api, dataset_id: str, references: list[str]) -> dict[str, ItemRecords | None]:
+    """Single items with their annotations; None for those that aren't there."""
+    return await _each(references, lambda reference: api.items.get(dataset_id, reference))
+
+
+async def read_predictions_on(
+    api: Api, dataset_id: str, model_id: str, references: list[str]
+) -> dict[str, list[Remote] | None]:
+    """A model's predictions on single items; None where an item isn't there."""
+
+    async def read(reference: str) -> list[Remote]:
+        return list(record_rows(await api.predictions.on_item(dataset_id, model_id, reference)))
+
+    return await _each(references, read)
+
+
+async def _each(references: list[str], read: Callable[[str], Awaitable[T]]) -> dict[str, T | None]:
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(reference: str) -> T | None:
+        async with slots:
+            try:
+                return await read(reference)
+            except NotFound:
+                return None
+
+    return dict(zip(references, await asyncio.gather(*map(one, references)), strict=True))
