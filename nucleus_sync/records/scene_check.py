@@ -86,6 +86,11 @@ def _item(item: SceneItem) -> Iterator[Complaint]:
     yield from _url("url", item.url)
     if item.camera_params is not UNSET:
         yield from _camera(item.reference_id, item.camera_params)
+        if item.camera_params != item.metadata.get("camera_params"):
+            detail = f"camera_params of {item.reference_id} and those in its metadata differ"
+            yield Complaint("camera_params differ from those in the metadata", detail)
+    elif "camera_params" in item.metadata:
+        yield Complaint("camera_params are incomplete", f"camera_params of {item.reference_id} are no object")
     yield from metadata_complaints(item.metadata)
 
 

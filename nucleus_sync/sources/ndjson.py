@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -28,9 +29,11 @@ from nucleus_sync.records.key import (
 )
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.line_file import LineFile, PlacedLine, without_mark
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.scene_line import scene_of
 from nucleus_sync.sources.walk import shown
 from nucleus_sync.sources.wire_errors import TYPES, Why, unknown_type, why_not_json, why_not_record
 from nucleus_sync.spec.model import resolve
@@ -42,7 +45,9 @@ _PEEKED_LINES = 1000
 _EXACT_IN_JAVASCRIPT = 2**53
 _BY_ITEM = ("category", "multicategory")
 _NO_TYPE = object()
-_NULLABLE = frozenset({"width", "height", "embedding_info", "taxonomy_name", "confidence", "class_pdf"})
+_NULLABLE = frozenset({"width", "height", "embedding_info", "taxonomy_name", "confidence", "class_pdf"}) | {
+    *("frame_rate", "video_url", "frames", "tracks", "upload_to_scale")
+}
 """Left out on the wire when unset; other programs write null."""
 _TRANSPORT_KEYS = frozenset({"type", "update", "item_id", "dataset_id"})
 
@@ -56,6 +61,8 @@ class _Head(Struct, gc=False):
     task_id: str | None = None
     taxonomy_name: str | None = None
     image_url: Raw = Raw(b"")
+    frames: Raw = Raw(b"")
+    video_url: Raw = Raw(b"")
     label: Raw = Raw(b"")
     geometry: Raw = Raw(b"")
 
@@ -71,11 +78,23 @@ _any = msgspec.json.decode
 _encode = msgspec.json.encode
 
 
-class RecordsReader:
-    """Items and annotations or predictions, one per line, mixed as they like.
+class _Sort(Enum):
+    """What a line holds; which of annotation and prediction is decided by who asks."""
 
-    A line with an `image_url` is an item, one with a `type` an annotation or prediction, whichever is asked for. A line
-    that is broken belongs to what it looks like, or else to what the file begins with, so that it is reported once.
+    ITEM = "item"
+    SCENE = "scene"
+    ANNOTATION = "annotation"
+
+
+_WANTED = {Kind.ITEMS: _Sort.ITEM, Kind.SCENES: _Sort.SCENE}
+
+
+class RecordsReader:
+    """Items, scenes, and annotations or predictions, one per line, mixed as they like.
+
+    A line with an `image_url` is an item, one with `frames` or a `video_url` a scene, one with a `type` an annotation
+    or prediction, whichever is asked for. A line that is broken belongs to what it looks like, or else to what the file
+    begins with, so that it is reported once.
     """
 
     def __init__(self, spec: RecordsSource, surroundings: Surroundings) -> None:
@@ -88,8 +107,8 @@ class RecordsReader:
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every line of that kind, with the key that it spells out; one without an annotation id is unnumbered."""
-        wants_items = kind is Kind.ITEMS
-        begins_with_items: bool | None = None
+        wanted = _WANTED.get(kind, _Sort.ANNOTATION)
+        begins_with: _Sort | None = None
         pack = _LOCATOR.pack
         for number, offset, line in self._file.lines():
             if line.isspace():
@@ -97,18 +116,18 @@ class RecordsReader:
             text = line.strip() if number > 1 else without_mark(line).strip()
             try:
                 head = _head(text)
-                is_item = _is_item(head)
-                if is_item is wants_items and head.reference_id and (b"\\u0000" not in text or not _holds_nul(head)):
-                    key = item_key(head.reference_id) if is_item else _key(head)
+                sort = _sort_of(head)
+                if sort is wanted and head.reference_id and (b"\\u0000" not in text or not _holds_nul(head)):
+                    key = _key(head) if sort is _Sort.ANNOTATION else item_key(head.reference_id)
                     yield Seen(key, raw_hash(text, _SEED), pack(offset, len(line), number))
                     continue
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                is_item = _looks_like_item(text)
-            if is_item is None:
-                if begins_with_items is None:
-                    begins_with_items = self._begins_with_items()
-                is_item = begins_with_items
-            if is_item is wants_items:
+                sort = _looks_like(text)
+            if sort is None:
+                if begins_with is None:
+                    begins_with = self._begins_with()
+                sort = begins_with
+            if sort is wanted:
                 report(self._problem(number, _why_without_key(text)))
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
@@ -147,16 +166,16 @@ class RecordsReader:
             report(self._problem(number, why, Severity.FINDING, key))
         return record
 
-    def _begins_with_items(self) -> bool:
-        """Whether the first line that is sound is an item."""
+    def _begins_with(self) -> _Sort:
+        """What the first line that is sound holds."""
         for number, _, line in self._peek():
             try:
-                is_item = _is_item(_head(without_mark(line) if number == 1 else line))
+                sort = _sort_of(_head(without_mark(line) if number == 1 else line))
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 continue
-            if is_item is not None:
-                return is_item
-        return True
+            if sort is not None:
+                return sort
+        return _Sort.ITEM
 
     def _peek(self) -> Iterator[PlacedLine]:
         for placed in self._file.lines():
@@ -173,13 +192,13 @@ class RecordsReader:
         return Problem(self._source, self._where(number), f"line {number}", why.cause, why.detail, severity, key)
 
 
-def _is_item(head: _Head) -> bool | None:
-    """True for an item, False for an annotation or prediction, None where a line is neither."""
+def _sort_of(head: _Head) -> _Sort | None:
+    """None where a line is nothing of all that."""
     if head.image_url:
-        return True
+        return _Sort.ITEM
     if head.type is not None or head.geometry or head.label:
-        return False
-    return None
+        return _Sort.ANNOTATION
+    return _Sort.SCENE if head.frames or head.video_url else None
 
 
 def _holds_nul(head: _Head) -> bool:
@@ -189,11 +208,13 @@ def _holds_nul(head: _Head) -> bool:
     )
 
 
-def _looks_like_item(text: bytes) -> bool | None:
+def _looks_like(text: bytes) -> _Sort | None:
     """The same for a line that can't be decoded."""
     if b'"image_url"' in text:
-        return True
-    return False if b'"type"' in text or b'"geometry"' in text else None
+        return _Sort.ITEM
+    if b'"frames"' in text or b'"video_url"' in text:
+        return _Sort.SCENE
+    return _Sort.ANNOTATION if b'"type"' in text or b'"geometry"' in text else None
 
 
 def _key(head: _Head) -> bytes:
@@ -246,7 +267,7 @@ def _decoded(kind: Kind, text: bytes, key: bytes, found: list[Why]) -> Record:
     """The record of a line; what is worth knowing goes to `found`."""
     members = _members(text)
     try:
-        record = _item(text) if kind is Kind.ITEMS else _typed(text, members, key, found)
+        record = _as_asked(kind, text, members, key, found)
     except msgspec.ValidationError:
         given = {name: value for name, value in members.items() if name not in _NULLABLE or bytes(value) != b"null"}
         if len(given) == len(members):
@@ -255,6 +276,12 @@ def _decoded(kind: Kind, text: bytes, key: bytes, found: list[Why]) -> Record:
         return _decoded(kind, _encode(given), key, found)
     found += [*_unknown_keys(record, members), *_long_numbers(getattr(record, "metadata", UNSET))]
     return _as_ground_truth(record, found) if kind is Kind.ANNOTATIONS else record
+
+
+def _as_asked(kind: Kind, text: bytes, members: dict[str, Raw], key: bytes, found: list[Why]) -> Record:
+    if kind is Kind.ITEMS:
+        return _item(text)
+    return scene_of(text, members) if kind is Kind.SCENES else _typed(text, members, key, found)
 
 
 def _typed(text: bytes, members: dict[str, Raw], key: bytes, found: list[Why]) -> Annotation:
@@ -291,8 +318,8 @@ def _why_without_key(text: bytes) -> Why:
         return Why("reference_id is null, not text", "reference_id is null, not text")
     if not head.reference_id:
         return Why("reference_id is empty", "reference_id is empty")
-    if _is_item(head) is None:
-        wanted = "neither image_url (an item) nor type (an annotation or prediction)"
+    if _sort_of(head) is None:
+        wanted = "neither image_url (an item) nor frames or video_url (a scene) nor type (an annotation or prediction)"
         return Why("neither item nor annotation", f"the line has {wanted}")
     return Why("an id holds a NUL", "an id holds a NUL character")
 
@@ -327,8 +354,14 @@ def _unknown_keys(record: Record, members: dict[str, Raw]) -> Iterator[Why]:
         return
     full = sorted(name for name in unknown if bytes(members[name]) not in (b"null", b"{}", b"[]", b'""'))
     if full:
-        words = f"{record.__struct_config__.tag or 'item'} has no {', '.join(map(shown, full))}"
+        words = f"{_name_of(record)} has no {', '.join(map(shown, full))}"
         yield Why(f"unknown key: {words}", f"{words}: left out")
+
+
+def _name_of(record: Record) -> str:
+    if isinstance(record, LidarScene | VideoScene):
+        return "a scene"
+    return str(record.__struct_config__.tag or "item")
 
 
 @cache
