@@ -8,7 +8,7 @@ import msgspec
 from xxhash import xxh3_128_hexdigest
 
 from nucleus_sync.apply.runtime import Runtime, StepFailed
-from nucleus_sync.errors import Candidate, OutcomeUnknown, Undecided
+from nucleus_sync.errors import ApiError, Candidate, OutcomeUnknown, Undecided
 from nucleus_sync.events import Note
 from nucleus_sync.ledger.resources import Creation, Resource
 from nucleus_sync.plan.steps import Action, Step
@@ -33,9 +33,11 @@ async def create_dataset(runtime: Runtime, step: Step) -> None:
     except OutcomeUnknown:
         found = await found_dataset(runtime, step.address, wanted["name"], namesakes)
         if found is None:
-            runtime.ledger.abandon_creation(step.address)
-            raise
+            raise  # the intent stays: a slow server may show it later, and the next run looks again
         dataset_id = found
+    except ApiError:
+        runtime.ledger.abandon_creation(step.address)
+        raise
     await _tagged(runtime, dataset_id, wanted["tags"])
     finish(runtime, step.address, dataset_id, wanted)
 
@@ -126,8 +128,10 @@ async def create_model(runtime: Runtime, step: Step) -> None:
         except OutcomeUnknown:
             model_id = await found_model(runtime, wanted["reference_id"])
             if model_id is None:
-                runtime.ledger.abandon_creation(step.address)
                 raise
+        except ApiError:
+            runtime.ledger.abandon_creation(step.address)
+            raise
     finish(runtime, step.address, model_id, wanted)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nucleus_sync.apply.resources import put
 from nucleus_sync.apply.runtime import Runtime
-from nucleus_sync.errors import Candidate, NotFound, OutcomeUnknown, Undecided
+from nucleus_sync.errors import ApiError, Candidate, NotFound, OutcomeUnknown, Undecided
 from nucleus_sync.events import Note
 from nucleus_sync.plan.steps import Action, Step
 from nucleus_sync.survey.slices import MEMBER
@@ -49,8 +49,10 @@ async def _create(runtime: Runtime, step: Step, dataset_id: str) -> None:
         except OutcomeUnknown:
             slice_id = await found_slice(runtime, step.address, dataset_id, name)
             if slice_id is None:
-                runtime.ledger.abandon_creation(step.address)
                 raise
+        except ApiError:
+            runtime.ledger.abandon_creation(step.address)
+            raise
     # Nothing is wanted of it yet: only when its members are in does the ledger say so.
     runtime.ledger.finish_creation(step.address, slice_id, "", {"wanted": {}})
 
