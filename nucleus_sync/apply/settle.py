@@ -7,7 +7,8 @@ from functools import partial
 
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.conclude import Sent, judge
-from nucleus_sync.apply.lost import strange_jobs
+from nucleus_sync.apply.evaluate import settle_evaluation
+from nucleus_sync.apply.lost import outwait
 from nucleus_sync.apply.resources import settle_creation
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
 from nucleus_sync.errors import NotFound
@@ -24,7 +25,10 @@ Places = Callable[[Batch, bytes], Where]
 async def settle(runtime: Runtime, places: Places) -> None:
     """Look up creations and jobs of runs that died. Raises Undecided where only a person can tell."""
     for creation in runtime.ledger.creations():
-        await settle_creation(runtime, creation)
+        if creation.kind == "evaluation":
+            await settle_evaluation(runtime, creation)
+        else:
+            await settle_creation(runtime, creation)
     for batch in runtime.ledger.open_batches():
         await _settle_batch(runtime, batch, places)
 

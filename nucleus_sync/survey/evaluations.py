@@ -42,6 +42,8 @@ def place_evaluation(
     reasons = {f"{address} changed": 1 for address in inputs if address in moving}
     if applied is None:
         reasons = {"never evaluated": 1}
+    elif "wanted" not in applied:
+        reasons = {"not finished": 1}
     elif applied.get("wanted") != wanted:
         reasons["declaration changed"] = 1
     elif not reasons:
