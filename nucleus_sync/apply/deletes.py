@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 
 from nucleus_sync.api.states import Ending
-from nucleus_sync.apply.lost import strange_jobs
+from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, NotFound, OutcomeUnknown
 from nucleus_sync.ledger.batches import NewBatch
@@ -20,6 +21,7 @@ _NO_STAMP = bytes(STAMP_SIZE)
 _ITEMS_AT_ONCE = 200
 _CLEARED_AT_ONCE = 5_000
 _CALLS = 16
+_CLEARING = "annotationDeletion"
 
 
 async def delete_items(runtime: Runtime, step: Step, tally: StepTally) -> None:
@@ -66,31 +68,34 @@ async def clear_annotations(runtime: Runtime, step: Step, tally: StepTally) -> N
     changes = runtime.changes[step.address]
     dataset_id = runtime.nucleus_id(step.address.rpartition(".")[0])
     for items in _portions((row[0] for row in changes.cleared), _CLEARED_AT_ONCE):
-        batch = _prepare(runtime, step, items, "clear", "annotationDeletion", {"dataset_id": dataset_id})
-        references = [item.decode() for item in items]
-        try:
-            job_id = (await runtime.api.annotations.delete(dataset_id, references)).job_id
-        except OutcomeUnknown:
-            await _outwait_strangers(runtime, dataset_id)
-            runtime.ledger.unknown(batch)
-            runtime.ledger.finish(batch, BatchState.SETTLED)
-            raise
-        except ApiError:
-            runtime.ledger.finish(batch, BatchState.FAILED, doubtful=())
-            raise
-        runtime.ledger.submitted(batch, job_id)
-        outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
-        if outcome.ending is not Ending.DONE:
-            runtime.ledger.finish(batch, BatchState.FAILED)
-            raise StepFailed(f"clearing the annotations of {len(items)} items: {outcome.ending}: {outcome.text}")
-        runtime.ledger.finish(batch, BatchState.DONE)
+        batch = _prepare(runtime, step, items, "clear", _CLEARING, {"dataset_id": dataset_id})
+        await _clear(runtime, batch, dataset_id, [item.decode() for item in items])
     tally.counts["delete"] += len(changes.gone)
 
 
-async def _outwait_strangers(runtime: Runtime, dataset_id: str) -> None:
-    """A deletion whose answer was lost may still run; nothing may be sent after it before it has ended."""
-    for job_id in await strange_jobs(runtime, dataset_id, "annotationDeletion", runtime.wall()):
-        await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+async def _clear(runtime: Runtime, batch: int, dataset_id: str, references: list[str]) -> None:
+    async def start() -> str:
+        return (await runtime.api.annotations.delete(dataset_id, references)).job_id
+
+    try:
+        job_id = await send_until_known(runtime, dataset_id, _CLEARING, start)
+    except OutcomeUnknown:
+        runtime.ledger.unknown(batch)
+        raise
+    except ApiError:
+        runtime.ledger.finish(batch, BatchState.FAILED, doubtful=())
+        raise
+    runtime.ledger.submitted(batch, job_id)
+    outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
+    if outcome.ending is Ending.DONE:
+        runtime.ledger.finish(batch, BatchState.DONE)
+        return
+    if outcome.ending in (Ending.STUCK, Ending.LOST):
+        # It may still delete: nothing may be sent for these items before the next run has looked after it.
+        runtime.ledger.unknown(batch)
+    else:
+        runtime.ledger.finish(batch, BatchState.FAILED)
+    raise StepFailed(f"clearing the annotations of {len(references):,} items: {outcome.ending}: {outcome.text}")
 
 
 async def delete_predictions(runtime: Runtime, step: Step, tally: StepTally) -> None:
@@ -105,7 +110,8 @@ async def delete_predictions(runtime: Runtime, step: Step, tally: StepTally) -> 
     keys = [key for key, _ in runtime.ledger.known(step.address)]
     runtime.ledger.doubt(step.address, keys)
     for run in runs:
-        await runtime.api.models.delete_run(run)
+        with suppress(NotFound):  # gone already, perhaps by a first attempt whose answer was lost
+            await runtime.api.models.delete_run(run)
     runtime.ledger.forget(step.address, keys)
     tally.counts["delete"] += len(runtime.changes[step.address].gone)
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
 from nucleus_sync.apply.conclude import Sent, conclude
-from nucleus_sync.apply.lost import send_or_find
+from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, OutcomeUnknown
 from nucleus_sync.events import JobSubmitted
@@ -141,7 +141,9 @@ class _Sender:
         sent = self._prepare(batch.rows)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
         try:
-            job_id = await send_or_find(self.runtime, sent, lambda: self._upload(batch, sent.request_id))
+            job_id = await send_until_known(
+                self.runtime, sent.dataset_id, sent.job_type, lambda: self._upload(batch, sent.request_id)
+            )
         except OutcomeUnknown:
             self.runtime.ledger.unknown(sent.number)
             raise

@@ -1,45 +1,51 @@
-"""Looks for the job of a request whose answer was lost, before anything is sent again."""
+"""What follows when the answer to a request that starts a job is lost: wait for whatever it may have started."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from nucleus_sync.apply.conclude import Sent
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
-from nucleus_sync.errors import OutcomeUnknown
+from nucleus_sync.errors import ApiError, NotFound, OutcomeUnknown
 from nucleus_sync.events import Note
 
 _CLOCKS_APART = 120.0
 _ATTEMPTS = 3
 
 
-async def send_or_find(runtime: Runtime, sent: Sent, send: Callable[[], Awaitable[str]]) -> str:
-    """The job id of a batch: from the answer, or from the listing of jobs when the answer was lost.
+async def send_until_known(runtime: Runtime, dataset_id: str, job_type: str, send: Callable[[], Awaitable[str]]) -> str:
+    """The id of the job that `send` starts; sent again where an answer is lost, once nothing that it began still runs.
 
-    A single new job of the right type is ours. With several, all are waited for and the batch is sent again: as an
-    upsert under the same keys it changes nothing that they did.
+    A job that turned up meanwhile is waited for and never taken for ours: nothing in it tells whose it is
+    (nucleus-api §7.3), and one of somebody else's, or of a batch sent beside this one, would confirm records that
+    never arrived. The same records once more, under the same keys, change nothing.
     """
     begun = runtime.wall()
-    for attempt in range(1, _ATTEMPTS + 1):
+    lost: OutcomeUnknown | None = None
+    for _ in range(_ATTEMPTS):
         try:
             return await send()
-        except OutcomeUnknown:
-            if attempt == _ATTEMPTS:
+        except OutcomeUnknown as error:
+            lost = error
+        except ApiError as error:
+            if lost is None:
                 raise
-            found = await strange_jobs(runtime, sent.dataset_id, sent.job_type, begun)
-            if len(found) == 1:
-                runtime.emit(Note("", f"an answer was lost; its job was found: {found[0]}"))
-                return found[0]
-            for job_id in found:
-                await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
-            runtime.emit(Note("", "an answer was lost and no job can be told to be its; it is sent again"))
-    raise AssertionError("the last attempt returns or raises")
+            # This one was refused; the one before it may have been done.
+            raise lost from error
+        await outwait(runtime, dataset_id, job_type, begun)
+        runtime.emit(Note("", "an answer was lost; it is sent again, now that nothing it may have started still runs"))
+    assert lost is not None  # noqa: S101  (the loop ends only after lost answers)
+    raise lost
 
 
-async def strange_jobs(runtime: Runtime, dataset_id: str, job_type: str, since: float) -> list[str]:
-    """Jobs of that type and dataset, made since then, that no batch of ours has claimed."""
+async def outwait(runtime: Runtime, dataset_id: str, job_type: str, since: float) -> None:
+    """Wait for all jobs of that type and dataset, made since then, of which no answer told us."""
     moment = datetime.fromtimestamp(since - _CLOCKS_APART, UTC)
+    try:
+        jobs = await runtime.api.jobs.listing(dataset_id, [job_type], moment)
+    except NotFound:
+        return  # the dataset is gone, and with it whatever could come of them
     ours = runtime.ledger.job_ids()
-    jobs = await runtime.api.jobs.listing(dataset_id, [job_type], moment)
-    return [job.job_id for job in jobs if job.job_id not in ours]
+    for job in jobs:
+        if job.job_id not in ours:
+            await runtime.api.poller.outcome(job.job_id, JOB_DEADLINE)

@@ -34,28 +34,15 @@ async def settle(runtime: Runtime, places: Places) -> None:
 
 
 async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:
-    job_id = batch.job_id
     runtime.emit(Note(batch.address, f"an interrupted run left a batch of {batch.records:,} records; looking after it"))
-    if job_id is None or batch.state is BatchState.UNKNOWN:
-        job_id = job_id or await _found(runtime, batch)
-        if job_id is None:
-            _leave_to_the_plan(runtime, batch)
-            return
-        if batch.state is BatchState.PREPARED or batch.state is BatchState.UNKNOWN:
-            runtime.ledger.submitted(batch.id, job_id)
-    await _conclude(runtime, batch, job_id, places)
-
-
-async def _found(runtime: Runtime, batch: Batch) -> str | None:
-    """The job of a batch whose answer was lost: the only new one of its type. All candidates are waited for."""
-    if not batch.job_type:
-        return None
-    found = await strange_jobs(runtime, batch.details["dataset_id"], batch.job_type, batch.prepared_at)
-    lost = [other for other in runtime.ledger.open_batches() if other.job_id is None]
-    rivals = [other for other in lost if other.job_type == batch.job_type and other.id != batch.id]
-    for job_id in found:
-        await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
-    return found[0] if len(found) == 1 and not rivals else None
+    if batch.job_id is None:
+        if batch.job_type:
+            await outwait(runtime, batch.details["dataset_id"], batch.job_type, batch.prepared_at)
+        _leave_to_the_plan(runtime, batch)
+        return
+    if batch.state is BatchState.UNKNOWN:
+        runtime.ledger.submitted(batch.id, batch.job_id)
+    await _conclude(runtime, batch, batch.job_id, places)
 
 
 def _leave_to_the_plan(runtime: Runtime, batch: Batch) -> None:
