@@ -12,7 +12,7 @@ from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
 from nucleus_sync.apply.conclude import Sent, conclude
 from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
-from nucleus_sync.errors import ApiError, OutcomeUnknown
+from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
 from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.journal import BatchState
@@ -131,7 +131,8 @@ class _Sender:
         room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
         try:
             await self._deliver(batch)
-        except (ApiError, StepFailed) as error:
+        except (ApiError, SourceError, StepFailed) as error:
+            # Of this batch only: those in flight beside it go on.
             self.tally.errors.append(str(error))
         finally:
             batch.discard()

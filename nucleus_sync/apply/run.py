@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from nucleus_sync.apply.runtime import Runtime, StepTally
-from nucleus_sync.errors import CredentialsError, Interrupted, LedgerError, NucleusSyncError, Undecided
+from nucleus_sync.errors import CredentialsError, Interrupted, LedgerError, Locked, NucleusSyncError, Undecided
 from nucleus_sync.events import StepFinished, StepStarted
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.plan.steps import Step
@@ -73,8 +73,8 @@ async def _one(step: Step, runtime: Runtime, perform: Perform, outcome: Outcome)
     try:
         await perform(runtime, step, tally)
     except NucleusSyncError as error:
-        if isinstance(error, Interrupted | LedgerError):
-            raise  # nothing can be written down any more, or nothing is wanted any more
+        if isinstance(error, Interrupted | Locked | LedgerError):
+            raise  # without the ledger nothing more may be sent
         if isinstance(error, CredentialsError | Undecided):
             outcome.errors.append(error)
         tally.errors.append(str(error))
