@@ -1,0 +1,62 @@
+"""An apply that kills itself at a point: `driver.py FOLDER TRACE [POINT NTH]`; started as a script.
+
+Every point that it passes is written to the file TRACE, one name a line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from nucleus_sync.errors import NucleusSyncError
+from nucleus_sync.workspace import Choices, Workspace
+
+_IDS = re.compile(r"\b(?:[a-z0-9]{2,8}_[0-9a-z]{10,}|[0-9a-f]{32})\b")
+_LAST = re.compile(r"(refloc)/[^/]+$")
+
+
+class Fuse:
+    """Counts the points that are passed, and kills the process, or does something else to it, at one of them."""
+
+    def __init__(self, trace: IO[str], point: str = "", nth: int = 0, blow: int = signal.SIGKILL) -> None:
+        self._trace = trace
+        self._point = point
+        self._nth = nth
+        self._blow = blow
+        self._turn = threading.Lock()
+
+    def __call__(self, name: str) -> None:
+        named = point_of(name)
+        with self._turn:
+            self._trace.write(named + "\n")
+            self._trace.flush()
+            if named == self._point:
+                self._nth -= 1
+                if self._nth == 0:
+                    os.kill(os.getpid(), self._blow)
+
+
+def point_of(name: str) -> str:
+    """A name without what differs from run to run."""
+    return _LAST.sub(r"\1/*", _IDS.sub("*", name))
+
+
+def main(folder: str, trace: str, point: str = "", nth: str = "0", blow: str = "SIGKILL") -> int:
+    """The exit code of the apply."""
+    with open(trace, "a", encoding="utf-8") as file:
+        fuse = Fuse(file, point, int(nth), signal.Signals[blow])
+        try:
+            with Workspace(Path(folder) / "nucleus.yaml", environ=os.environ, checkpoint=fuse) as space:
+                return int(space.apply(Choices(), lambda plan: True, lambda event: None).exit_code)
+        except NucleusSyncError as error:
+            print(error, file=sys.stderr)
+            return int(error.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

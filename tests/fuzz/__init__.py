@@ -1,0 +1,1 @@
+"""Readers and the spec loader on bytes that nobody would write."""

@@ -1,0 +1,1 @@
+"""Random edits, faults and kills against one set of invariants."""
