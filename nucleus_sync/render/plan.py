@@ -96,8 +96,12 @@ def _record_rows(step: Step, counts: RecordCounts) -> Iterable[Row]:
         if number:
             yield Row(*_placed(step.address), sign, number, _reasons(reasons[sign], number))
     if counts.resent:
-        why = "unchanged, sent again: Nucleus clears the annotations of a whole item"
-        yield Row(*_placed(step.address), "=", counts.resent, why)
+        yield Row(*_placed(step.address), "=", counts.resent, _why_resent(step.holds))
+
+
+def _why_resent(holds: Holds) -> str:
+    cleared = "all predictions of a model at once" if holds is Holds.PREDICTIONS else "the annotations of a whole item"
+    return f"unchanged, sent again: Nucleus clears {cleared}"
 
 
 def _reasons_by_sign(reasons: Mapping[str, int], counts: RecordCounts) -> dict[str, dict[str, int]]:

@@ -169,5 +169,5 @@ def reason_for(kind: Kind, does: int, before: bytes, after: bytes) -> str:
         return "new"
     if does == RESEND:
         return "sent again: a neighbour is deleted"
-    parts = changed_parts(kind, before, after)
-    return " and ".join(parts or ["content"]) + " changed"
+    *others, last = changed_parts(kind, before, after) or ["content"]
+    return (f"{', '.join(others)} and {last}" if others else last) + " changed"
