@@ -109,6 +109,18 @@ def test_a_removed_annotation_is_deleted_and_its_neighbour_sent_again(applied: P
     applied.assert_settled()
 
 
+def test_several_parts_of_a_record_change_and_all_are_named(applied: Project) -> None:
+    edit(applied.folder / "results.json", lambda results: results[4].update(score=0.1, bbox=[1, 1, 9, 9]))
+    assert [one["reason"] for one in applied.changes()] == ["geometry and confidence changed"]
+    edit(applied.folder / "results.json", lambda results: results[4].update(category_id=2))
+    assert [one["reason"] for one in applied.changes()] == ["geometry, label and confidence changed"]
+
+
+def test_a_plan_says_why_predictions_are_sent_again(applied: Project) -> None:
+    edit(applied.folder / "results.json", lambda results: results.pop(4))
+    assert "unchanged, sent again: Nucleus clears all predictions of a model at once" in applied.ok("plan").out
+
+
 def test_without_prune_a_removed_annotation_stays_and_that_is_said(applied: Project) -> None:
     sections = applied.declared()
     sections["datasets"]["tiny"]["prune"] = False

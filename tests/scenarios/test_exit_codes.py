@@ -117,7 +117,8 @@ def test_7_two_keys(tiny: Project) -> None:
     assert tiny("apply", "-y", NUCLEUS_LIMITED_ACCESS_KEY="another").code == Exit.CREDENTIALS
 
 
-def test_8_a_job_that_vanished(tiny: Project) -> None:
+def test_3_a_job_that_vanished(tiny: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nucleus_sync.api.poller.GRACE_FOR_UNKNOWN", 0.1)
     tiny.emulator.inject([{"match": {"path": "^job/"}, "effect": {"status": 404}}])
     answer = tiny("apply", "-y")
     assert answer.code == Exit.PARTIAL, answer.text

@@ -140,7 +140,7 @@ def _item(name: str, speed: Any) -> dict[str, Any]:
 def test_metadata_that_another_client_typed_otherwise(shared: Project, sdk: nucleus.NucleusClient) -> None:
     (dataset,) = sdk.datasets
     theirs = nucleus.DatasetItem("s3://b/t.jpg", reference_id="theirs.jpg", metadata={"weather": "fog"})
-    dataset.append([theirs], asynchronous=True).sleep_until_complete(verbose_std_out=False)
+    dataset.append([theirs]).sleep_until_complete(verbose_std_out=False)
     ours = _item("two.jpg", 3) | {"metadata": {"weather": 7}}
     write_lines(shared.folder / "items.jsonl", [_item("ours.jpg", 12.5), ours, _item("three.jpg", 4)])
     assert shared.apply()["exit_code"] == 3
