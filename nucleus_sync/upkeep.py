@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.session import place_of, terminable
 from nucleus_sync.apply.settle import settle
-from nucleus_sync.errors import Exit, Interrupted, NucleusSyncError
+from nucleus_sync.apply.undecided import adopt_candidate, candidates, undecided
+from nucleus_sync.errors import Candidate, Exit, Interrupted, NucleusSyncError
 from nucleus_sync.events import Note
+from nucleus_sync.refresh.adopt import adopt as adopt_resource
 from nucleus_sync.refresh.look import Look
 from nucleus_sync.refresh.report import Report
 from nucleus_sync.refresh.write import write
-from nucleus_sync.survey.declared import check_targets
+from nucleus_sync.survey.declared import check_targets, declared_streams
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -64,10 +66,12 @@ def refresh(space: Workspace, emit: Emit, *, targets: Sequence[str] = (), sample
     return under_lock(space, "refresh --write", emit, work)
 
 
-def under_lock(space: Workspace, command: str, emit: Emit, work: Callable[[Runtime], Awaitable[T]]) -> T:
+def under_lock(
+    space: Workspace, command: str, emit: Emit, work: Callable[[Runtime], Awaitable[T]], *, create: bool = False
+) -> T:
     """Do something with the ledger and Nucleus as the only one, and note it in the history."""
     found = space.credentials()
-    with space.locked(emit) as ledger:
+    with space.locked(emit, create=create) as ledger:
         ledger.assure_room()
         number = ledger.begin_run(command, "")
 
@@ -95,3 +99,54 @@ def _run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(stoppable())
     except (asyncio.CancelledError, KeyboardInterrupt):
         raise Interrupted("stopped", fix="start it again: it does what is left to do") from None
+
+
+def adopt(space: Workspace, address: str, nucleus_id: str, emit: Emit, *, with_records: bool) -> Report | None:
+    """Take over what exists, with what is in it. Raises UsageError, NotFound, Refused."""
+    spec = space.loaded.spec
+
+    async def work(runtime: Runtime) -> Report | None:
+        await adopt_resource(spec, runtime.ledger, runtime.api, address, nucleus_id)
+        if not with_records:
+            return None
+        await settle(runtime, place_of)
+        dataset = address.partition(".")[2] if address.startswith("dataset.") else None
+        on_it = [stream.address for stream in declared_streams(spec) if stream.model and stream.dataset == dataset]
+        report = await looking(space, runtime.ledger, runtime.api, emit, [address, *on_it]).run()
+        write(runtime.ledger, report)
+        return report
+
+    return under_lock(space, f"import {address} {nucleus_id}", emit, work, create=True)
+
+
+def candidates_of(space: Workspace, address: str, emit: Emit) -> list[Candidate]:
+    """What an undecided creation may have made. Raises UsageError where nothing is undecided."""
+    found, ledger = space.credentials(), space.open_ledger(create=False)
+    creation = undecided(ledger, address)
+
+    async def work() -> list[Candidate]:
+        async with space.make_api(found, emit) as api:
+            runtime = Runtime(space.loaded.spec, api, ledger, {}, space.scratch, emit)
+            return [one.candidate for one in await candidates(runtime, creation)]
+
+    return _run(work)
+
+
+def resolve(space: Workspace, address: str, nucleus_id: str, emit: Emit) -> None:
+    """Take one of the candidates for what was created."""
+
+    async def work(runtime: Runtime) -> None:
+        await adopt_candidate(runtime, undecided(runtime.ledger, address), nucleus_id)
+
+    under_lock(space, f"resolve {address} --adopt {nucleus_id}", emit, work)
+
+
+def drop_creation(space: Workspace, address: str, *, forget: bool) -> None:
+    """Say that it did not take place; `forget` drops all that the ledger has beneath the address, too."""
+    with space.locked() as ledger:
+        undecided(ledger, address)
+        number = ledger.begin_run(f"resolve {address} {'--forget' if forget else '--retry'}", "")
+        ledger.abandon_creation(address)
+        if forget:
+            ledger.forget_resource(address)
+        ledger.finish_run(number, Exit.DONE, {})

@@ -163,9 +163,9 @@ class Workspace:
         return os.path.relpath(self.loaded.path.absolute(), self.ledger_path.parent.absolute())
 
     @contextmanager
-    def locked(self, emit: Emit = _silence) -> Iterator[Ledger]:
-        """The ledger that is there, with the right to write it. Raises Locked with the holder's name."""
-        if not self.ledger_path.exists():
+    def locked(self, emit: Emit = _silence, *, create: bool = False) -> Iterator[Ledger]:
+        """The ledger, with the right to write it. Raises Locked with the holder's name."""
+        if not create and not self.ledger_path.exists():
             raise LedgerError("there is no ledger", where=str(self.ledger_path), fix="nucleus-sync apply makes one")
         ledger = self.open_ledger(create=True)
         for warning in ledger.warnings:

@@ -14,6 +14,7 @@ from click import get_current_context
 from nucleus_sync.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from nucleus_sync.events import Event
     from nucleus_sync.workspace import Workspace
 
 _META = "nucleus_sync."
@@ -91,6 +92,12 @@ class Call:
     def path(self, named: str | Path) -> Path:
         """A path of the command line: relative ones start at -C."""
         return self.folder / named
+
+    def note(self, event: Event) -> None:
+        """Show something that happens on stderr, one line each."""
+        from nucleus_sync.cli.progress import StatusLines
+
+        StatusLines(self.screen).show(event)
 
     def workspace(self) -> Workspace:
         """The spec with its ledger and API client; a context manager."""

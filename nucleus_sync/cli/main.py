@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "init", "validate", "plan", "show", "apply", "status", "errors",
-    "refresh", "state", "history", "unlock", "doctor", "schema", "emulator", "demo",
+    "refresh", "import", "state", "resolve", "history", "unlock", "doctor", "schema", "emulator", "demo",
 )  # fmt: skip
+
+_MODULES = {"import": "adopt"}
+"""Commands whose name no module can have."""
 
 EXIT_CODES = {
     Exit.DONE: "done, or nothing to do",
@@ -55,7 +58,7 @@ class _Commands(click.RichGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"nucleus_sync.cli.{cmd_name}").command
+        command: click.Command = import_module(f"nucleus_sync.cli.{_MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

@@ -53,3 +53,14 @@ def _closing(values: Mapping[str, Any], palette: Palette) -> str:
     if values["written"]:
         return palette.paint(Style.BOLD, f"{said}; written down: the next plan shows what to do about them.")
     return palette.paint(Style.BOLD, f"{said}; --write lets the next plan repair them.")
+
+
+def adopted_text(values: Mapping[str, Any]) -> str:
+    """`values` is the document of `import --json`."""
+    lines = [f"{visible(values['address'])} is {visible(values['nucleus_id'])}."]
+    for stream in values["streams"]:
+        known = stream["verified"] + stream["added"] + stream["changed"] + stream["settled"]
+        lines.append(f"  {visible(stream['address'])}  {count(known, 'record')} known")
+        lines += [f"    {remark}" for remark in stream["remarks"]]
+    lines += [f"  ? {visible(one['address'])}: {one['text']}" for one in values["remarks"]]
+    return "\n".join(lines) + "\n"
