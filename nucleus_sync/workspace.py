@@ -197,7 +197,7 @@ class Workspace:
     def _refusal(self, plan: Plan, ledger: Ledger) -> Refused | None:
         limit = self.loaded.spec.settings.delete_limit
         try:
-            guard_deletes(plan, known_of(plan, ledger.count), records=limit.records, fraction=limit.fraction)
+            guard_deletes(plan, known_of(plan, ledger.held), records=limit.records, fraction=limit.fraction)
         except Refused as refusal:
             return refusal
         return None

@@ -89,7 +89,7 @@ class Session:
 
     def _guard(self, plan: Plan) -> None:
         limit = self.loaded.spec.settings.delete_limit
-        guard_deletes(plan, known_of(plan, self.ledger.count), records=limit.records, fraction=limit.fraction)
+        guard_deletes(plan, known_of(plan, self.ledger.held), records=limit.records, fraction=limit.fraction)
 
     def _exit_code(self, runtime: Runtime, outcome: Outcome) -> Exit:
         if any(error.exit_code is Exit.UNKNOWN for error in outcome.errors):

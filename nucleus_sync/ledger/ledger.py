@@ -210,6 +210,11 @@ class Ledger:
         with self.database.reading() as conn:
             return streams.number(conn, address, "count")
 
+    def held(self, address: str) -> int:
+        """How many records Nucleus may hold: the confirmed ones and those in doubt."""
+        with self.database.reading() as conn:
+            return streams.number(conn, address, "count + maybes")
+
     def version(self, address: str) -> int:
         """Raised by every change of the known records."""
         with self.database.reading() as conn:
