@@ -95,7 +95,8 @@ async def _clear(runtime: Runtime, batch: int, dataset_id: str, references: list
         runtime.ledger.unknown(batch)
     else:
         runtime.ledger.finish(batch, BatchState.FAILED)
-    raise StepFailed(f"clearing the annotations of {len(references):,} items: {outcome.ending}: {outcome.text}")
+    items = f"{len(references):,} item{'' if len(references) == 1 else 's'}"
+    raise StepFailed(f"clearing the annotations of {items}: {outcome.ending}: {outcome.text}")
 
 
 async def delete_predictions(runtime: Runtime, step: Step, tally: StepTally) -> None:

@@ -14,7 +14,7 @@ _STYLES = {"+": Style.CREATE, "~": Style.UPDATE, "-": Style.DELETE, "=": Style.D
 _RISK = "-~+=*."
 _SIGN_OF = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.EVALUATE: "*"}
 _RESTS = "rest: Nucleus refused them, and they have not changed since"
-_STAY = "stay at Nucleus though no source yields them: prune is off"
+_STAY = "stay at Nucleus: no source yields them any more and prune is off, or they are invalid now"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def finished_text(event: Finished, palette: Palette = PLAIN) -> str:
     failed = [
         f"{event.rejected:,} rejected" if event.rejected else "",
         f"{event.invalid:,} invalid" if event.invalid else "",
-        f"{count(event.failed_steps, 'step')} failed" if event.failed_steps else "",
+        f"{count(event.failed_steps, 'step')} failed or skipped" if event.failed_steps else "",
     ]
     aside = "".join(f", {part}" for part in failed if part)
     word = "Done" if event.exit_code == 0 else "Done in part" if event.exit_code == 3 else "Ended"

@@ -62,7 +62,7 @@ def test_deletions_come_first_and_reasons_stand_beside_their_counts() -> None:
         )
     )
     assert "7  rest: Nucleus refused them, and they have not changed since" in text
-    assert "3  stay at Nucleus though no source yields them: prune is off" in text
+    assert "3  stay at Nucleus: no source yields them any more and prune is off" in text
     last = (
         "Plan: 1,204 to create, 319 to update, 12 to delete, 6,200 unchanged. (7 rejected records rest; 3 orphaned)\n"
     )
