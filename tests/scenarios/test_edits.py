@@ -215,6 +215,19 @@ def test_a_source_that_yields_nothing_is_an_error_and_never_a_deletion(
     assert applied.world() == before
 
 
+def test_a_clearance_that_fails_is_repeated_within_the_same_limit(applied: Project) -> None:
+    edit(truth(applied), lambda coco: coco["annotations"].pop(0))
+    applied.emulator.inject([{"match": {"job": "annotationDeletion"}, "effect": {"state": "Errored_Server"}}])
+    answer = applied("apply", "-y")
+    assert answer.code == 3
+    assert "clearing the annotations of 1 item: server fault" in answer.err
+    assert "3 steps failed or skipped" in answer.out
+    applied.emulator.inject(None)
+    assert applied.apply()["exit_code"] == 0
+    assert len(applied.dataset()["annotations"]) == 5
+    applied.assert_settled()
+
+
 def test_a_folder_of_pictures_that_is_gone_is_an_error(applied: Project) -> None:
     before = applied.world()
     (applied.folder / "images").rename(applied.folder / "elsewhere")
