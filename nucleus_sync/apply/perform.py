@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nucleus_sync.apply import deletes, evaluate, ingest, resources, slices
+from nucleus_sync.apply import deletes, evaluate, ingest, removals, resources, slices
 from nucleus_sync.apply.runtime import Runtime, StepTally
 from nucleus_sync.plan.steps import Action, Holds, Step
 
@@ -10,6 +10,8 @@ from nucleus_sync.plan.steps import Action, Holds, Step
 async def perform(runtime: Runtime, step: Step, tally: StepTally) -> None:
     """Carry out one step; counts go to the tally, errors are raised."""
     match step.holds, step.action:
+        case ((Holds.DATASET | Holds.MODEL | Holds.TAXONOMY | Holds.EVALUATION), Action.DELETE):
+            await removals.remove_resource(runtime, step)
         case Holds.DATASET, Action.CREATE:
             await resources.create_dataset(runtime, step)
         case Holds.DATASET, Action.UPDATE:

@@ -95,10 +95,10 @@ def _tag_changes(before: Resource, step: Step) -> tuple[list[str], list[str]]:
     return sorted(new - old), sorted(old - new)
 
 
-def put(runtime: Runtime, step: Step, nucleus_id: str | None) -> None:
-    """Write down how a resource is now."""
+def put(runtime: Runtime, step: Step, nucleus_id: str | None, **more: object) -> None:
+    """Write down how a resource is now; `more` goes into its details."""
     before = runtime.ledger.resource(step.address)
-    details = {**(before.details if before else {}), "wanted": dict(step.wanted)}
+    details = {**(before.details if before else {}), "wanted": dict(step.wanted), **more}
     runtime.ledger.put_resource(Resource(step.address, str(step.holds), nucleus_id, digest_of(step.wanted), details))
 
 
@@ -120,10 +120,16 @@ async def create_model(runtime: Runtime, step: Step) -> None:
     model_id = await found_model(runtime, wanted["reference_id"])
     if model_id is not None:
         runtime.emit(Note(step.address, f"a model with reference id {wanted['reference_id']!r} exists; it is used"))
+        if wanted["tags"]:
+            await runtime.api.models.add_tags(model_id, wanted["tags"])
     else:
         try:
             model_id = await runtime.api.models.add(
-                wanted["name"], wanted["reference_id"], metadata=wanted["metadata"], tags=wanted["tags"]
+                wanted["name"],
+                wanted["reference_id"],
+                metadata=wanted["metadata"],
+                tags=wanted["tags"],
+                bundle_name=wanted.get("bundle_name"),
             )
         except OutcomeUnknown:
             model_id = await found_model(runtime, wanted["reference_id"])
@@ -132,7 +138,24 @@ async def create_model(runtime: Runtime, step: Step) -> None:
         except ApiError:
             runtime.ledger.abandon_creation(step.address)
             raise
-    finish(runtime, step.address, model_id, wanted)
+    # What it was trained on is told afterwards; until then the ledger doesn't say that it was.
+    told = {key: value for key, value in wanted.items() if key != "trained_slices"}
+    finish(runtime, step.address, model_id, told)
+    await _tell_slices(runtime, step, model_id)
+
+
+async def _tell_slices(runtime: Runtime, step: Step, model_id: str) -> None:
+    """The slices that a model was trained on, by the ids that they have now."""
+    ids = {address: runtime.nucleus_id(address) for address in step.wanted.get("trained_slices", ())}
+    before = _applied(runtime, step)
+    told = before.details.get("slice_ids", {})
+    added, removed = sorted(set(ids.values()) - set(told.values())), sorted(set(told.values()) - set(ids.values()))
+    if added:
+        await runtime.api.models.add_trained_slices(model_id, added)
+    if removed:
+        await runtime.api.models.remove_trained_slices(model_id, removed)
+    if ids or told:
+        put(runtime, step, model_id, slice_ids=ids)
 
 
 async def found_model(runtime: Runtime, reference_id: str) -> str | None:
@@ -142,7 +165,7 @@ async def found_model(runtime: Runtime, reference_id: str) -> str | None:
 
 
 async def update_model(runtime: Runtime, step: Step) -> None:
-    """Only tags can change."""
+    """Only tags and the slices that it was trained on can change."""
     before = _applied(runtime, step)
     models, model_id = runtime.api.models, runtime.nucleus_id(step.address)
     added, removed = _tag_changes(before, step)
@@ -150,6 +173,7 @@ async def update_model(runtime: Runtime, step: Step) -> None:
         await models.add_tags(model_id, added)
     if removed:
         await models.remove_tags(model_id, removed)
+    await _tell_slices(runtime, step, model_id)
     put(runtime, step, model_id)
 
 
@@ -170,4 +194,5 @@ async def settle_creation(runtime: Runtime, creation: Creation) -> None:
         runtime.ledger.abandon_creation(creation.address)
     else:
         runtime.emit(Note(creation.address, f"an interrupted run has made it: {found} is adopted"))
+        wanted = {key: value for key, value in wanted.items() if key != "trained_slices"}
         finish(runtime, creation.address, found, wanted)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from nucleus_sync.errors import Refused
 from nucleus_sync.plan.plan import Plan
+from nucleus_sync.plan.steps import Action, Holds, Step
 
 
 def known_of(plan: Plan, count: Callable[[str], int]) -> dict[str, int]:
@@ -17,10 +18,19 @@ def _records(number: int) -> str:
     return f"{number:,} record{'' if number == 1 else 's'}"
 
 
+def taken_along(step: Step) -> int:
+    """How many records go with a dataset or model that a step deletes."""
+    is_whole = step.action is Action.DELETE and step.holds in (Holds.DATASET, Holds.MODEL)
+    return int(step.wanted.get("records", 0)) if is_whole else 0
+
+
 def guard_deletes(plan: Plan, known: Mapping[str, int], *, records: int, fraction: float) -> None:
     """Raises Refused when a stream loses more than `records` records or more than `fraction` of what is known."""
     wrong = []
     for step in plan.steps:
+        if taken := taken_along(step):
+            wrong += [f"{step.address} would go with {_records(taken)}"] if taken > records or fraction < 1 else []
+            continue
         count = step.records.delete if step.records else 0
         before = known.get(step.address, 0)
         if count > records:

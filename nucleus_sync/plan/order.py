@@ -20,18 +20,23 @@ class Row(NamedTuple):
 
 
 _DATASET = ((_H.DATASET, _A.CREATE), (_H.DATASET, _A.UPDATE))
-_TAXONOMY = ((_H.TAXONOMY, _A.CREATE), (_H.TAXONOMY, _A.UPDATE))
+_TAXONOMY = ((_H.TAXONOMY, _A.DELETE), (_H.TAXONOMY, _A.CREATE), (_H.TAXONOMY, _A.UPDATE))
 _MODEL = ((_H.MODEL, _A.CREATE), (_H.MODEL, _A.UPDATE))
 _ITEMS = ((_H.ITEMS, _A.PROBE), (_H.ITEMS, _A.INGEST), (_H.ITEMS, _A.DELETE))
 _ANNOTATIONS = ((_H.ANNOTATIONS, _A.DELETE), (_H.ANNOTATIONS, _A.INGEST))
 _PREDICTIONS = ((_H.PREDICTIONS, _A.DELETE), (_H.PREDICTIONS, _A.INGEST))
+_SLICES = ((_H.SLICE, _A.DELETE), (_H.SLICE, _A.CREATE), (_H.SLICE, _A.UPDATE))
+_EVALUATIONS = ((_H.EVALUATION, _A.DELETE), (_H.EVALUATION, _A.EVALUATE))
+_EVERYTHING = (*_TAXONOMY, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, *_SLICES, *_EVALUATIONS)
 
 # Rows stand in the order in which a plan lists its steps. Items are ingested before others are deleted, so that a
 # failed upload leaves everything that was there. Annotations of items that aren't in yet would be refused for good.
+# A taxonomy takes its categories along: it goes before any are sent. Whole datasets and models go last of all.
 ORDER: tuple[Row, ...] = (
     Row(_H.DATASET, _A.CREATE, ()),
     Row(_H.DATASET, _A.UPDATE, ()),
-    Row(_H.TAXONOMY, _A.CREATE, _DATASET),
+    Row(_H.TAXONOMY, _A.DELETE, _DATASET),
+    Row(_H.TAXONOMY, _A.CREATE, (*_DATASET, (_H.TAXONOMY, _A.DELETE))),
     Row(_H.TAXONOMY, _A.UPDATE, _DATASET),
     Row(_H.MODEL, _A.CREATE, ()),
     Row(_H.MODEL, _A.UPDATE, ()),
@@ -46,6 +51,9 @@ ORDER: tuple[Row, ...] = (
     Row(_H.SLICE, _A.CREATE, (*_DATASET, *_ITEMS, (_H.SLICE, _A.DELETE))),
     Row(_H.SLICE, _A.UPDATE, (*_DATASET, *_ITEMS)),
     Row(_H.EVALUATION, _A.EVALUATE, (*_DATASET, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS)),
+    Row(_H.EVALUATION, _A.DELETE, ()),
+    Row(_H.MODEL, _A.DELETE, (*_PREDICTIONS, *_EVALUATIONS)),
+    Row(_H.DATASET, _A.DELETE, (*_EVERYTHING, (_H.MODEL, _A.DELETE))),
 )
 _RANK = {(row.holds, row.action): rank for rank, row in enumerate(ORDER)}
 
@@ -59,12 +67,23 @@ class Placed:
     model: str | None = None
     named: str | None = None
     """The taxonomy or slice that it is about: these wait for their own kind only under one name."""
+    after: frozenset[str] = frozenset()
+    """Addresses beyond the table whose steps it waits for, such as the slices that a model was trained on."""
 
 
 def in_order(placed: Iterable[Placed]) -> tuple[Step, ...]:
-    """The steps sorted as the table has them, each with the ids of those that it waits for."""
+    """The steps sorted as the table has them, each with the ids of those that it waits for.
+
+    What waits for a step that the table has further down stands behind that one.
+    """
     entries = sorted(placed, key=lambda entry: (_RANK[entry.step.holds, entry.step.action], entry.step.address))
-    return tuple(replace(entry.step, depends_on=_awaited(entry, entries)) for entry in entries)
+    steps = [replace(entry.step, depends_on=_awaited(entry, entries)) for entry in entries]
+    listed: dict[str, Step] = {}
+    while steps:
+        ready = next(step for step in steps if all(needed in listed for needed in step.depends_on))
+        steps.remove(ready)
+        listed[ready.id] = ready
+    return tuple(listed.values())
 
 
 def _awaited(entry: Placed, entries: Sequence[Placed]) -> tuple[str, ...]:
@@ -72,14 +91,16 @@ def _awaited(entry: Placed, entries: Sequence[Placed]) -> tuple[str, ...]:
     return tuple(
         other.step.id
         for other in entries
-        if (other.step.holds, other.step.action) in kinds and _is_related(entry, other)
+        if ((other.step.holds, other.step.action) in kinds and _is_related(entry, other))
+        or (other.step.address in entry.after and other is not entry)
     )
 
 
 def _is_related(entry: Placed, other: Placed) -> bool:
-    if other.dataset is not None and other.dataset != entry.dataset:
+    """Whether they have to do with one dataset and one model; what belongs to none has to do with all."""
+    if None not in (entry.dataset, other.dataset) and other.dataset != entry.dataset:
         return False
-    if other.model is not None and other.model != entry.model:
+    if None not in (entry.model, other.model) and other.model != entry.model:
         return False
     return entry.step.holds is not other.step.holds or entry.named == other.named
 

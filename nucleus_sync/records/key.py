@@ -37,6 +37,12 @@ def category_key(reference_id: str, taxonomy: str | None) -> bytes:
     return reference_id.encode() + _CATEGORY + (taxonomy or "").encode()
 
 
+def taxonomy_of(key: bytes) -> str | None:
+    """The taxonomy in the key of a category, empty for the default one; None in any other key."""
+    rest = key.partition(SEPARATOR)[2]
+    return rest[1:].decode() if rest[:1] == _CATEGORY[1:] else None
+
+
 def mask_key(reference_id: str) -> bytes:
     """The key of a segmentation: an item has at most one."""
     return reference_id.encode() + _MASK

@@ -25,6 +25,7 @@ def check(document: Any) -> Iterator[Complaint]:
     for model, dataset in _predicted(models):
         if dataset not in datasets:
             yield _nowhere(("models", model, "predictions", dataset), "dataset", dataset, datasets, at_key=True)
+    yield from _trained(models, datasets)
     for key, evaluation in _section(document, "evaluations").items():
         yield from _evaluated(("evaluations", key), evaluation, models, datasets)
     yield from _private_uploads(datasets, sources)
@@ -85,6 +86,15 @@ def _predicted(models: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, model in models.items():
         for dataset in _section(model, "predictions"):
             yield key, dataset
+
+
+def _trained(models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
+    slices = {f"{key}.{name}": None for key, dataset in datasets.items() for name in _section(dataset, "slices")}
+    for key, model in models.items():
+        names = _entry(model, "trained_slices")
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and "." in name and name not in slices:
+                yield _nowhere(("models", key, "trained_slices", index), "slice", name, slices)
 
 
 def _evaluated(path: Route, evaluation: Any, models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:

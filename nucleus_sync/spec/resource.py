@@ -49,7 +49,7 @@ class Taxonomy(SpecPart):
     type: Literal["category", "multicategory"] = "category"
     """One label per image, or several."""
     labels: Annotated[Texts, Field(min_length=1)]
-    """The labels; Nucleus can add to them later, never remove."""
+    """The labels; Nucleus can add to them later. Taking one out makes the taxonomy anew, which takes `prune`."""
 
 
 def _condition_key(key: str) -> str:
@@ -104,6 +104,17 @@ class Dataset(SpecPart):
     """Delete what the sources no longer yield? Left out: as in settings."""
 
 
+def _slice_name(name: str) -> str:
+    dataset, dot, title = name.partition(".")
+    if not (dot and dataset and title):
+        refuse(f"{name!r} names no slice", "write the dataset's name, a dot and the slice's: street.night")
+    return name
+
+
+SliceName = Annotated[Text, AfterValidator(_slice_name)]
+"""A slice of a dataset as other parts of the spec name it: `street.night`."""
+
+
 class Model(SpecPart):
     """A model at Nucleus with its predictions."""
 
@@ -115,5 +126,9 @@ class Model(SpecPart):
     """Free values, such as the number of epochs."""
     tags: Texts = ()
     """Tags of the model."""
+    trained_slices: Annotated[tuple[SliceName, ...], AfterValidator(no_repeats)] = ()
+    """Slices that the model was trained on, each as `dataset.slice`."""
+    bundle_name: Text | None = None
+    """Name of the hosted bundle that runs it; fixed once the model exists."""
     predictions: dict[Name, SourceNames] = Field(default_factory=dict)
     """By dataset, the sources whose predictions are the model's."""

@@ -61,6 +61,14 @@ def declared_streams(spec: Spec) -> Iterator[DeclaredStream]:
             yield DeclaredStream(predictions_address(model_name, name), Kind.PREDICTIONS, sources, name, model_name)
 
 
+def undeclared_stream(address: str) -> DeclaredStream:
+    """A stream that only the ledger knows."""
+    first, name, *rest = address.split(".")
+    if first == "model":
+        return DeclaredStream(address, Kind.PREDICTIONS, (), rest[-1], name)
+    return DeclaredStream(address, Kind.ITEMS if rest == ["items"] else Kind.ANNOTATIONS, (), name)
+
+
 def declared_addresses(spec: Spec) -> list[str]:
     """Every address that `--target` may name."""
     addresses = [stream.address for stream in declared_streams(spec)]

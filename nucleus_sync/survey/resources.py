@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,10 @@ from nucleus_sync.plan.plan import Failure
 from nucleus_sync.plan.steps import Action, Holds, Step
 
 if TYPE_CHECKING:
-    from nucleus_sync.spec.model import Dataset, Model, Spec
+    from nucleus_sync.spec.model import Dataset, Model, Spec, Taxonomy
 
-Applied = Mapping[str, Mapping[str, Any]]
-"""What was applied at each address, as it was wanted then."""
+Held = Mapping[str, Mapping[str, Any]]
+"""What the ledger has at each address: `wanted` is what was applied there."""
 
 
 @dataclass
@@ -24,30 +24,8 @@ class ResourceChanges:
     placed: list[Placed] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-
-
-def compare_resources(spec: Spec, applied: Applied) -> ResourceChanges:
-    """Walks the spec's datasets and models."""
-    changes = ResourceChanges()
-    for name, dataset in spec.datasets.items():
-        address = f"dataset.{name}"
-        wanted = dataset_wanted(dataset)
-        _weigh(changes, _Resource(address, Holds.DATASET, wanted, name, None), applied.get(address), _DATASET_FIXED)
-        for taxonomy, declared in dataset.taxonomies.items():
-            place = _Resource(
-                f"{address}.taxonomy.{taxonomy}",
-                Holds.TAXONOMY,
-                {"name": taxonomy, "type": declared.type, "labels": list(declared.labels)},
-                name,
-                None,
-                taxonomy,
-            )
-            _weigh(changes, place, applied.get(place.address), _TAXONOMY_FIXED)
-    for name, model in spec.models.items():
-        address = f"model.{name}"
-        wanted = model_wanted(model)
-        _weigh(changes, _Resource(address, Holds.MODEL, wanted, None, name), applied.get(address), _MODEL_FIXED)
-    return changes
+    replaced: dict[str, set[str]] = field(default_factory=dict)
+    """By dataset, the taxonomies that are deleted and made anew: Nucleus takes their categories along."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +33,37 @@ class _Resource:
     address: str
     holds: Holds
     wanted: dict[str, Any]
-    dataset: str | None
-    model: str | None
+    dataset: str | None = None
+    model: str | None = None
     named: str | None = None
+    after: frozenset[str] = frozenset()
+
+
+def compare_datasets(spec: Spec, held: Held, changes: ResourceChanges) -> None:
+    """Walks the spec's datasets and their taxonomies."""
+    for name, dataset in spec.datasets.items():
+        address = f"dataset.{name}"
+        resource = _Resource(address, Holds.DATASET, dataset_wanted(dataset), dataset=name)
+        _weigh(changes, resource, _applied(held, address), _DATASET_FIXED)
+        for title, taxonomy in dataset.taxonomies.items():
+            _weigh_taxonomy(changes, _taxonomy(name, title, taxonomy), held, prune=spec.prunes(name))
+
+
+def compare_models(spec: Spec, held: Held, changes: ResourceChanges, *, new_slices: Collection[str]) -> None:
+    """Walks the spec's models; those trained on one of `new_slices`, which get new ids, are told of them."""
+    for name, model in spec.models.items():
+        address = f"model.{name}"
+        trained = trained_on(model)
+        resource = _Resource(address, Holds.MODEL, model_wanted(model), model=name, after=frozenset(trained))
+        before = _applied(held, address)
+        before = None if before is None else {"tags": [], **before}
+        renewed = [one for one in trained if one in new_slices] if before else []
+        _weigh(changes, resource, before, _MODEL_FIXED, {f"{one} made anew": 1 for one in renewed})
+
+
+def _applied(held: Held, address: str) -> Mapping[str, Any] | None:
+    found = held.get(address)
+    return None if found is None else found.get("wanted", {})
 
 
 def dataset_wanted(dataset: Dataset) -> dict[str, Any]:
@@ -76,14 +82,31 @@ def _schema(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: field.model_dump(mode="json", exclude_defaults=True) for key, field in fields.items()}
 
 
+def _taxonomy(dataset: str, title: str, declared: Taxonomy) -> _Resource:
+    wanted = {"name": title, "type": declared.type, "labels": list(declared.labels)}
+    return _Resource(f"dataset.{dataset}.taxonomy.{title}", Holds.TAXONOMY, wanted, dataset=dataset, named=title)
+
+
+def trained_on(model: Model) -> list[str]:
+    """Addresses of the slices that a model was trained on."""
+    return [
+        f"dataset.{dataset}.slice.{name}" for dataset, _, name in (one.partition(".") for one in model.trained_slices)
+    ]
+
+
 def model_wanted(model: Model) -> dict[str, Any]:
-    """What Nucleus is told of a model."""
-    return {
+    """What Nucleus is told of a model; what is not declared is left out, so that older ledgers stay equal."""
+    wanted: dict[str, Any] = {
         "name": model.name,
         "reference_id": model.reference_id,
         "metadata": dict(model.metadata),
         "tags": sorted(model.tags),
     }
+    if model.bundle_name is not None:
+        wanted["bundle_name"] = model.bundle_name
+    if model.trained_slices:
+        wanted["trained_slices"] = sorted(trained_on(model))
+    return wanted
 
 
 _DATASET_FIXED = {
@@ -93,29 +116,38 @@ _DATASET_FIXED = {
     "item_metadata_schema": "Nucleus has no call that changes a dataset's metadata schema",
     "annotation_metadata_schema": "Nucleus has no call that changes a dataset's metadata schema",
 }
-_TAXONOMY_FIXED = {"type": "Nucleus has no call that changes a taxonomy's type"}
 _MODEL_FIXED = {
     "name": "Nucleus has no call that renames a model",
     "reference_id": "a model's reference id is its identity",
     "metadata": "Nucleus has no call that changes a model's metadata",
+    "bundle_name": "Nucleus has no call that changes a model's bundle",
 }
 
 
 def _weigh(
-    changes: ResourceChanges, resource: _Resource, before: Mapping[str, Any] | None, fixed: Mapping[str, str]
+    changes: ResourceChanges,
+    resource: _Resource,
+    before: Mapping[str, Any] | None,
+    fixed: Mapping[str, str],
+    more: Mapping[str, int] | None = None,
 ) -> None:
-    """Sorts one resource into created, updated, unchanged or impossible."""
+    """Sorts one resource into created, updated, unchanged or impossible; `more` are reasons from elsewhere."""
     if before is None:
         changes.placed.append(_placed(resource, Action.CREATE, {"new": 1}))
         return
-    different = [key for key, value in resource.wanted.items() if before.get(key) != value]
+    different = _different(resource.wanted, before)
     impossible = [*_impossible(resource, before, different, fixed)]
+    reasons = {f"{key} changed": 1 for key in different} | dict(more or {})
     if impossible:
         changes.failures.append(Failure(resource.address, "; ".join(impossible)))
-    elif different:
-        changes.placed.append(_placed(resource, Action.UPDATE, {f"{key} changed": 1 for key in different}))
+    elif reasons:
+        changes.placed.append(_placed(resource, Action.UPDATE, reasons))
     else:
         changes.unchanged.append(resource.address)
+
+
+def _different(wanted: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    return [key for key in dict.fromkeys([*wanted, *before]) if before.get(key) != wanted.get(key)]
 
 
 def _impossible(
@@ -123,13 +155,31 @@ def _impossible(
 ) -> Iterator[str]:
     for key in different:
         if key in fixed:
-            yield f"{key} can't become {resource.wanted[key]!r}, it is {before.get(key)!r}: {fixed[key]}"
-        elif key == "labels":
-            gone = [label for label in before["labels"] if label not in resource.wanted["labels"]]
-            if gone:
-                yield f"labels {gone} can't be taken out: Nucleus only ever adds labels to a taxonomy"
+            yield f"{key} can't become {resource.wanted.get(key)!r}, it is {before.get(key)!r}: {fixed[key]}"
+
+
+def _weigh_taxonomy(changes: ResourceChanges, resource: _Resource, held: Held, *, prune: bool) -> None:
+    """Labels are appended; anything else needs a new taxonomy, and takes all of its categories along."""
+    before = _applied(held, resource.address)
+    reason = "" if before is None else _reason_to_replace(resource.wanted, before)
+    if not reason:
+        _weigh(changes, resource, before, {})
+    elif prune:
+        changes.placed.append(_placed(resource, Action.DELETE, {reason: 1}))
+        changes.placed.append(_placed(resource, Action.CREATE, {"made anew, with its categories sent again": 1}))
+        changes.replaced.setdefault(resource.dataset or "", set()).add(resource.wanted["name"])
+    else:
+        why = f"{reason}: Nucleus only ever adds labels to a taxonomy; with prune: true it is deleted and made anew"
+        changes.failures.append(Failure(resource.address, why))
+
+
+def _reason_to_replace(wanted: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    if wanted["type"] != before["type"]:
+        return f"type can't become {wanted['type']!r}, it is {before['type']!r}"
+    gone = [label for label in before["labels"] if label not in wanted["labels"]]
+    return f"labels {gone} can't be taken out" if gone else ""
 
 
 def _placed(resource: _Resource, action: Action, reasons: Mapping[str, int]) -> Placed:
     step = Step(action, resource.address, resource.holds, reasons=reasons, wanted=resource.wanted)
-    return Placed(step, resource.dataset, resource.model, resource.named)
+    return Placed(step, resource.dataset, resource.model, resource.named, resource.after)

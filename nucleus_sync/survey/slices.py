@@ -53,12 +53,17 @@ class SliceChanges:
         """Whether nothing has to be done."""
         return self.exists and not len(self.added) and not self.gone
 
+    @property
+    def is_made_anew(self) -> bool:
+        """Whether it gets a new id."""
+        return not self.exists or self.gone > 0
+
     def placed(self) -> Iterator[Placed]:
         """Its steps: Nucleus's slices only grow, so one that shrinks is deleted and made anew under a new id."""
         wanted = {"name": self.name, "members": self.digest}
         if self.exists and self.gone:
             yield self._step(Action.DELETE, wanted, {"members left": self.gone})
-        if not self.exists or self.gone:
+        if self.is_made_anew:
             yield self._step(Action.CREATE, wanted, {"members": len(self.added)})
         elif len(self.added):
             yield self._step(Action.UPDATE, wanted, {"members added": len(self.added)})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, whole_items
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, MAYBE_THERE, RAW_SIZE
-from nucleus_sync.records.key import as_words, item_of
+from nucleus_sync.records.key import as_words, item_of, taxonomy_of
 from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Sorter, Spool
@@ -65,6 +65,8 @@ class StreamSurvey:
     reading: Reading
     items: Iterable[bytes] | None = None
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
+    replaced: Collection[str] = frozenset()
+    """Taxonomies that are deleted and made anew: their categories go with them, and must be sent again."""
     present: Spool = field(init=False)
     """Rows (item key, known): what `items` of the dependent streams is made of."""
     _met: set[bytes] = field(default_factory=set)
@@ -136,7 +138,16 @@ class StreamSurvey:
         if self.kind is Kind.ITEMS:
             present = [(row[0], stamp is not None) for row, stamp in zip(joined.rows, joined.stamps, strict=True)]
             self.present.extend(sorted([*present, *((key, True) for key in stay)]) if stay else present)
-        return _differing(joined, changes)
+        return self._those_to_look_at(joined, changes)
+
+    def _those_to_look_at(
+        self, joined: Joined, changes: ChangeSet, cleared: Collection[bytes] = frozenset()
+    ) -> list[Row]:
+        """What differs, and what Nucleus loses with an item that is cleared or a taxonomy that is made anew."""
+        if not cleared and (not self.replaced or self.kind is Kind.ITEMS):
+            return _differing(joined, changes)
+        again = [item_of(row[0]) in cleared or taxonomy_of(row[0]) in self.replaced for row in joined.rows]
+        return _survivors(joined, again, changes)
 
     def _gone(self, key: bytes, changes: ChangeSet) -> bool:
         if self.prune and self._may_go(key):
@@ -153,14 +164,10 @@ class StreamSurvey:
         """Nucleus clears all annotations of an item or none: the survivors of a clearance are sent again."""
         gone = [key for key, _ in joined.lost if self._may_go(key)]
         changes.counts["orphaned"] += len(joined.lost) - len(gone)
-        if not gone:
-            return _differing(joined, changes)
         for item, keys in groupby(gone, key=item_of):
             for number, key in enumerate(keys):
                 changes.delete(key, item if number == 0 else None)
-        cleared = {item_of(key) for key in gone}
-        again = [item_of(row[0]) in cleared for row in joined.rows]
-        return _survivors(joined, again, changes)
+        return self._those_to_look_at(joined, changes, {item_of(key) for key in gone})
 
     def _all_or_nothing(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
         """Nucleus deletes a whole model run or nothing of it: then everything is sent again into a new one."""
@@ -175,7 +182,8 @@ class StreamSurvey:
         is_cleared = bool(len(changes.gone))
         for block in kept.blocks():
             joined = Joined([row[:3] for row in block], [row[3] for row in block], [])
-            yield _survivors(joined, [is_cleared] * len(block), changes)
+            again = [is_cleared or taxonomy_of(row[0]) in self.replaced for row in block]
+            yield _survivors(joined, again, changes)
         kept.close()
 
     def _read(self, candidates: Sorter, changes: ChangeSet) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from nucleus_sync.plan.steps import Action, RecordCounts, Step
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
+from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.spool import Sorter
@@ -30,12 +32,14 @@ from nucleus_sync.survey.declared import (
     declared_streams,
     is_under,
     items_address,
+    undeclared_stream,
 )
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.evaluations import place_evaluation
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.reading import Reading
-from nucleus_sync.survey.resources import ResourceChanges, compare_resources
+from nucleus_sync.survey.removed import Removed, find_removed
+from nucleus_sync.survey.resources import ResourceChanges, compare_datasets, compare_models
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.stream import Known, StreamSurvey
@@ -87,6 +91,8 @@ class Survey:
     _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
     _failures: list[Failure] = field(default_factory=list)
+    _resources: ResourceChanges = field(default_factory=ResourceChanges)
+    _removed: Removed = field(default_factory=Removed)
     _reading: Reading = field(init=False)
 
     def run(self) -> Surveyed:
@@ -100,11 +106,29 @@ class Survey:
         return Surveyed(self._plan(), self._changes, self._slices)
 
     def _look(self) -> None:
+        compare_datasets(self.loaded.spec, self._held(), self._resources)
+        if self.ledger is not None:
+            self._removed = find_removed(self.loaded.spec, self.ledger)
+            for address in self._removed.emptied:
+                self._empty(address)
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
+
+    def _empty(self, address: str) -> None:
+        """All records of a stream that is no longer declared go."""
+        assert self.ledger is not None  # noqa: S101  (only a ledger knows such streams)
+        stream = undeclared_stream(address)
+        changes = ChangeSet(address, stream.kind, None, self.scratch, known=self.ledger.count(address))
+        last = b""
+        for key, _ in self.ledger.known(address):
+            changes.delete(key, item_of(key) if item_of(key) != last else None)
+            last = item_of(key)
+        self._changes[address] = changes
+        if stream.kind is Kind.ITEMS:
+            self._items[stream.dataset] = lambda: iter(())
 
     def _is_wanted(self, declared: DeclaredStream) -> bool:
         """Targeted itself, or the items of something that is."""
@@ -246,6 +270,7 @@ class Survey:
             reading=self._reading,
             items=None if declared.kind is Kind.ITEMS else self._items_of(declared.dataset),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
+            replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
         changes = survey.run()
         changes.listed = tally.listed
@@ -299,8 +324,10 @@ class Survey:
         return self._readers[name]
 
     def _plan(self) -> Plan:
-        resources = compare_resources(self.loaded.spec, self._applied())
-        placed = [*resources.placed, *self._stream_steps()]
+        resources = self._resources
+        new_slices = {changes.address for changes in self._slices.values() if changes.is_made_anew}
+        compare_models(self.loaded.spec, self._held(), resources, new_slices=new_slices)
+        placed = [*resources.placed, *self._removed.placed, *self._stream_steps()]
         placed += self._evaluation_steps({entry.step.address for entry in placed})
         placed += (entry for changes in self._slices.values() for entry in changes.placed())
         steps = in_order(placed)
@@ -323,7 +350,7 @@ class Survey:
             steps=steps,
             unchanged=unchanged,
             resting={address: c.resting for address, c in counts.items() if c.resting},
-            orphaned={address: c.orphaned for address, c in counts.items() if c.orphaned},
+            orphaned={address: c.orphaned for address, c in counts.items() if c.orphaned} | self._removed.orphaned,
             sources=tuple(changes.source for changes in self._changes.values() if changes.source.causes),
             failures=(*resources.failures, *self._failures),
             contents={address: changes.content for address, changes in self._changes.items() if not changes.is_empty},
@@ -331,13 +358,12 @@ class Survey:
             targets=self.targets,
         )
 
-    def _applied(self) -> dict[str, Mapping[str, Any]]:
-        if self.ledger is None:
-            return {}
-        return {resource.address: resource.details.get("wanted", {}) for resource in self.ledger.resources()}
+    def _held(self) -> dict[str, Mapping[str, Any]]:
+        return {resource.address: resource.details for resource in self.ledger.resources()} if self.ledger else {}
 
     def _stream_steps(self) -> Iterator[Placed]:
-        for declared in declared_streams(self.loaded.spec):
+        undeclared = map(undeclared_stream, self._removed.emptied)
+        for declared in chain(undeclared, declared_streams(self.loaded.spec)):
             changes = self._changes.get(declared.address)
             if changes is None or changes.is_empty:
                 continue
