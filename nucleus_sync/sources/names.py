@@ -72,6 +72,10 @@ class Listing:
                 return _said(name, found, how if found == path or how != "exact" else "normalised")
         return self._by_its_end(name) or self._miss(name)
 
+    def of_stem(self, name: str) -> list[str]:
+        """The files with the stem of this name, whatever their folder, case, Unicode form and ending."""
+        return sorted(self._near(name))
+
     def _walk(self) -> Iterator[str]:
         for found in walk(self.folder, lambda _: True, self._note, skipped=lambda _: False, follow_symlinks=True):
             yield found.path

@@ -11,9 +11,12 @@ from nucleus_sync.spec.source import (
     CocoResultsSource,
     CocoSource,
     ImagesSource,
+    KittiSource,
     RecordsSource,
     Source,
     TableSource,
+    VocSource,
+    YoloSource,
 )
 
 
@@ -32,6 +35,18 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
             from nucleus_sync.sources.coco_results import CocoResultsReader
 
             return CocoResultsReader(source, surroundings)
+        case YoloSource():
+            from nucleus_sync.sources.yolo import yolo_reader
+
+            return yolo_reader(source, surroundings)
+        case VocSource():
+            from nucleus_sync.sources.voc import voc_reader
+
+            return voc_reader(source, surroundings)
+        case KittiSource():
+            from nucleus_sync.sources.kitti import kitti_reader
+
+            return kitti_reader(source, surroundings)
         case RecordsSource():
             from nucleus_sync.sources.ndjson import RecordsReader
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from nucleus_sync.spec.peek import CocoFile, RecordsFile, ResultsFile, Seen, TableFile, Unread, peek, walk
+from nucleus_sync.spec.discover_labels import LabelFolder, label_folders
+from nucleus_sync.spec.peek import CocoFile, LabelFile, RecordsFile, ResultsFile, Seen, TableFile, Unread, peek, walk
 from nucleus_sync.spec.scalar import typed
 from nucleus_sync.spec.source import IMAGE_SUFFIXES
 
@@ -90,6 +91,9 @@ def _draft(found: Survey) -> Draft:
             covered.add(images)
         local = images if complete or not coco.url_fields else None
         named[coco.path] = _add_coco(draft, found, coco, local)
+    for labels in label_folders(_of(found, LabelFile), found.image_folders, found.folder):
+        covered.add(labels.covers)
+        _add_labels(draft, found, labels)
     for root in _image_roots(found, covered):
         _add_images(draft, found, root)
     for table in _of(found, TableFile):
@@ -149,6 +153,19 @@ def _add_coco(draft: Draft, found: Survey, coco: CocoFile, images: Path | None) 
         draft.sources.append('  image_url: "https://example.com/{file_name}"  # CHANGE: the images were not found here')
     _add_dataset(draft, name, items=[name], annotations=[name])
     return name
+
+
+def _add_labels(draft: Draft, found: Survey, labels: LabelFolder) -> None:
+    name = _name(draft, found.folder, labels.path)
+    draft.sources += [f"{name}:", f"  format: {labels.format}", f"  path: {_quote(labels.path)}"]
+    if labels.images is not None:
+        draft.sources.append(f"  images: {_quote(labels.images)}")
+    if not labels.is_named:
+        draft.sources.append("  names: [class 0, class 1]  # CHANGE: nothing here names the classes")
+    if labels.format == "voc":
+        draft.sources.append("  # one_based: true  # where coordinates count pixels from 1")
+    draft.sources.append('  # image_url: "s3://bucket/{path}"  # left out: the images are uploaded')
+    _add_dataset(draft, name, items=[name], annotations=[name])
 
 
 def _add_images(draft: Draft, found: Survey, root: Path) -> None:
@@ -305,6 +322,9 @@ _STARTER = """
 #   images         a folder of image files
 #   coco           a COCO file with images and annotations
 #   coco-results   a list of COCO detections
+#   yolo           a folder of images with text files of labels
+#   voc            a folder of images with Pascal VOC files
+#   kitti          a folder of images with KITTI's 2D labels
 #   table          a CSV, TSV or Parquet file with a column of image addresses
 #   records        NDJSON in Nucleus's own wire form
 # and a spec looks like this:

@@ -66,6 +66,15 @@ class TableFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A file of labels of one image, or the list of YOLO's classes; `format` is yolo, voc or kitti."""
+
+    path: Path
+    format: str
+    names_classes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A file of a known format that this version does not read."""
 
@@ -73,7 +82,7 @@ class Unread:
     format: str
 
 
-Seen = CocoFile | ResultsFile | RecordsFile | TableFile | Unread
+Seen = CocoFile | ResultsFile | RecordsFile | TableFile | LabelFile | Unread
 
 
 def peek(path: Path) -> Seen | None:
@@ -92,8 +101,8 @@ def peek(path: Path) -> Seen | None:
             return _xml(path)
         if name.endswith(".txt"):
             return _label_lines(path)
-        if name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml"):
-            return Unread(path, "YOLO") if re.search(r"^names\s*:", _head(path), re.MULTILINE) else None
+        if name.endswith((".yaml", ".yml")):
+            return LabelFile(path, "yolo", names_classes=True) if _names_classes(_head(path)) else None
     except (OSError, EOFError, ValueError, RecursionError, csv.Error):
         return None
     other = _BY_SUFFIX.get(path.suffix.lower())
@@ -273,7 +282,7 @@ def _table_of(path: Path, cells: list[tuple[str, Any]]) -> Seen | None:
 def _xml(path: Path) -> Seen | None:
     head = _head(path)[:4096]
     if re.search(r"<annotation[\s>]", head) and "<filename>" in head:
-        return Unread(path, "Pascal VOC")
+        return LabelFile(path, "voc")
     if re.search(r"<annotations[\s>]", head):
         return Unread(path, "CVAT")
     return None
@@ -282,10 +291,15 @@ def _xml(path: Path) -> Seen | None:
 def _label_lines(path: Path) -> Seen | None:
     words = _head(path).split("\n", 1)[0].split()
     if len(words) >= 15 and re.fullmatch(r"[A-Za-z_]+", words[0]):
-        return Unread(path, "KITTI")
+        return LabelFile(path, "kitti")
     if len(words) >= 5 and words[0].isdigit() and all(re.fullmatch(r"[0-9.eE-]+", word) for word in words):
-        return Unread(path, "YOLO")
+        return LabelFile(path, "yolo")
     return None
+
+
+def _names_classes(head: str) -> bool:
+    """Whether YAML lists classes, and images for them."""
+    return all(re.search(rf"^{key}\s*:", head, re.MULTILINE) for key in ("names", "(nc|path|train|val)"))
 
 
 def walk(folder: Path, *, most: int) -> Iterator[Path]:

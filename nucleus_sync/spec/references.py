@@ -9,6 +9,9 @@ from nucleus_sync.spec.explain import near_miss
 from nucleus_sync.spec.locate import Complaint, Route
 from nucleus_sync.spec.source import YIELDS
 
+_UPLOADING = ("images", "coco", "yolo", "voc", "kitti")
+"""Formats whose images are uploaded unless they have an `image_url`."""
+
 # All of this looks at plain values, not at a Spec, so that it can speak up beside errors of other kinds.
 
 
@@ -110,7 +113,7 @@ def _private_uploads(datasets: dict[str, Any], sources: dict[str, Any]) -> Itera
             continue
         for path, name, _ in _named(("datasets", key, "items"), _entry(dataset, "items"), "items"):
             source = sources.get(name)
-            local = _entry(source, "format") in ("images", "coco") and not _entry(source, "image_url")
+            local = _entry(source, "format") in _UPLOADING and not _entry(source, "image_url")
             if local:
                 yield Complaint(
                     path,

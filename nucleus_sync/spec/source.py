@@ -164,6 +164,81 @@ class RecordsSource(SpecPart):
     """What an unusable line means: stop before anything is sent, or leave it out and count it."""
 
 
+class YoloSource(SpecPart):
+    """A folder in YOLO's layouts, images with a text file each; yields items and annotations or predictions."""
+
+    format: Literal["yolo"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder with the label files, and with the images unless `images` is given."""
+    images: PathText | None = None
+    """The folder with the images, where it is another one; left out: `path`."""
+    data: PathText | None = None
+    """The YAML file or list with the classes' names; left out: data.yaml, obj.names and the like in the folder."""
+    names: tuple[Text, ...] = ()
+    """The names of the classes from 0 on, where no file says them."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    exclude: Texts = ()
+    """Patterns of images and label files to leave out."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a geometry that reaches beyond its image."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
+class VocSource(SpecPart):
+    """A folder of Pascal VOC XML files with their images; yields items and annotations."""
+
+    format: Literal["voc"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder with the XML files, and with the images unless `images` is given."""
+    images: PathText | None = None
+    """The folder with the images, where it is another one; left out: `path`."""
+    one_based: Switch = False
+    """Do coordinates count pixels from 1, the last one included, as VOC's own do? Otherwise they are edges from 0."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    exclude: Texts = ("SegmentationClass", "SegmentationObject")
+    """Patterns of images and XML files to leave out."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a box that reaches beyond its image."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
+class KittiSource(SpecPart):
+    """A folder of KITTI's 2D labels with their images; yields items and annotations or predictions."""
+
+    format: Literal["kitti"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder with the label files (label_2), and with the images (image_2) unless `images` is given."""
+    images: PathText | None = None
+    """The folder with the images, where it is another one; left out: `path`."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    exclude: Texts = ("image_3", "calib", "velodyne")
+    """Patterns of images and label files to leave out."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a box that reaches beyond its image."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
 class TableSource(SpecPart):
     """A CSV, TSV or Parquet table with one image per row; yields items."""
 
@@ -188,7 +263,7 @@ class TableSource(SpecPart):
 
 
 Source = Annotated[
-    ImagesSource | CocoSource | CocoResultsSource | RecordsSource | TableSource,
+    ImagesSource | CocoSource | CocoResultsSource | YoloSource | VocSource | KittiSource | RecordsSource | TableSource,
     Field(discriminator="format"),
 ]
 """Any source; `format` says which."""
@@ -197,12 +272,15 @@ YIELDS: dict[str, frozenset[str]] = {
     "images": frozenset({"items"}),
     "coco": frozenset({"items", "annotations"}),
     "coco-results": frozenset({"predictions"}),
+    "yolo": frozenset({"items", "annotations", "predictions"}),
+    "voc": frozenset({"items", "annotations"}),
+    "kitti": frozenset({"items", "annotations", "predictions"}),
     "records": frozenset({"items", "annotations", "predictions"}),
     "table": frozenset({"items"}),
 }
 """Which records a format can yield."""
 
-NOT_YET = frozenset({"yolo", "voc", "kitti", "coco-panoptic", "panoptic", "frames", "label-studio", "labelbox", "cvat"})
+NOT_YET = frozenset({"coco-panoptic", "panoptic", "frames", "label-studio", "labelbox", "cvat"})
 """Formats that people will try, and that this version has no reader for."""
 
 __all__ = [
@@ -215,9 +293,12 @@ __all__ = [
     "CocoSource",
     "Geometry",
     "ImagesSource",
+    "KittiSource",
     "OnInvalid",
     "OutOfBounds",
     "RecordsSource",
     "Source",
     "TableSource",
+    "VocSource",
+    "YoloSource",
 ]

@@ -31,6 +31,9 @@ SOURCES: dict[str, dict[str, Any]] = {
     "table": {"path": "a.csv"},
     "coco": {"path": "a.json"},
     "coco-results": {"path": "a.json", "ground_truth": "b.json"},
+    "yolo": {"path": "folder"},
+    "voc": {"path": "folder"},
+    "kitti": {"path": "folder"},
 }
 KINDS = {
     "images": {Kind.ITEMS},
@@ -38,6 +41,9 @@ KINDS = {
     "table": {Kind.ITEMS},
     "coco": {Kind.ITEMS, Kind.ANNOTATIONS},
     "coco-results": {Kind.PREDICTIONS},
+    "yolo": set(Kind),
+    "voc": {Kind.ITEMS, Kind.ANNOTATIONS},
+    "kitti": set(Kind),
 }
 
 

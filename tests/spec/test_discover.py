@@ -157,3 +157,37 @@ def test_labelbox_is_named_as_not_read() -> None:
 def test_every_folder_of_the_shared_data_gets_a_sound_draft() -> None:
     for folder in [DATA, *(path for path in DATA.rglob("*") if path.is_dir())]:
         drafted(folder)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("sharks/yolo", {"format": "yolo", "path": "."}),
+        ("formats-mini/yolo_dataset", {"format": "yolo", "path": "labels"}),
+        ("instance-seg/YOLOv8", {"format": "yolo", "path": "."}),
+        ("weird-names/YOLOv8", {"format": "yolo", "path": "."}),
+        ("formats-mini/roboflow_dataset/yolo_obb", {"format": "yolo", "path": "."}),
+        ("chess-voc", {"format": "voc", "path": "."}),
+        ("formats-mini/voc_dataset/voc_dataset1", {"format": "voc", "path": "Annotations", "images": "JPEGImages"}),
+        ("weird-names/KITTI", {"format": "kitti", "path": "."}),
+        ("formats-mini/kitti_dataset/kitti_detection", {"format": "kitti", "path": "training"}),
+    ],
+)
+def test_folders_of_label_files(folder: str, said: dict[str, str]) -> None:
+    spec, _ = drafted(DATA / folder)
+    source = next(iter(spec.sources.values()))
+    assert source.model_dump(exclude_defaults=True) == {**said}
+    labelled = [dataset for dataset in spec.datasets.values() if dataset.annotations]
+    assert labelled
+    assert all(dataset.items == dataset.annotations for dataset in labelled)
+
+
+def test_labels_without_names_ask_for_them(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "images/a.jpg").touch()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    spec, text = drafted(tmp_path)
+    assert [source.format for source in spec.sources.values()] == ["yolo"]
+    assert "CHANGE: nothing here names the classes" in text
