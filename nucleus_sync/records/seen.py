@@ -5,6 +5,7 @@ uploaded under a URL of Nucleus's own. An annotation comes back without its embe
 `AS_SEEN` holds such a hash instead of one of the content:
 
     item         8 bytes of URL and metadata, 8 bytes of metadata alone
+    scene        the same without a URL: only its metadata can be told
     annotation   the content hash of the annotation without its embedding
 """
 
@@ -19,6 +20,7 @@ from nucleus_sync.records.annotation import Annotation
 from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, RAW_SIZE, VERSION, content_hash
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.record import Record
+from nucleus_sync.records.scene import LidarScene, VideoScene
 
 AS_SEEN = bytes(RAW_SIZE - 1) + b"\x01"
 """Raw part of the stamp of a record that was only ever read back, never confirmed by a job of ours."""
@@ -44,6 +46,8 @@ def agrees(seen: bytes, record: Record) -> bool:
     match record:
         case LocalItem():
             return seen[8:] == seen_item("", record.item.metadata)[8:]
+        case LidarScene() | VideoScene():
+            return seen[8:] == seen_item("", record.metadata)[8:]
         case Item():
             return seen == seen_item(record.image_url, record.metadata)
         case _:
@@ -58,7 +62,7 @@ def known_stamp(seen: bytes, record: Record) -> bytes:
     content = content_hash(record)
     if agrees(seen, record):
         return LOOK_AGAIN + content
-    if not isinstance(record, Item | LocalItem):
+    if not isinstance(record, Item | LocalItem | LidarScene | VideoScene):
         return LOOK_AGAIN + seen
     metadata = record.item.metadata if isinstance(record, LocalItem) else record.metadata
     same_metadata = seen[8:] == seen_item("", metadata)[8:]

@@ -30,8 +30,8 @@ async def adopt(spec: Spec, ledger: Ledger, api: Api, address: str, nucleus_id: 
 def check(spec: Spec, ledger: Ledger, address: str, nucleus_id: str) -> None:
     """Whether the address is declared and free, and nothing else has that id. Raises UsageError."""
     kind, _, name = address.partition(".")
-    declared = {"dataset": spec.datasets, "model": spec.models}.get(kind, {})
-    if name not in declared:
+    declared = (kind == "dataset" and name in spec.datasets) or (kind == "model" and name in spec.models)
+    if not declared:
         raise UsageError(
             f"{address} is no dataset or model that the spec declares",
             fix="declare it first; import takes dataset.NAME ds_… or model.NAME prj_…",

@@ -32,6 +32,8 @@ class What(StrEnum):
 
 
 _NO_FIELDS = ""
+_OF_METADATA = (Kind.ITEMS, Kind.SCENES)
+"""Kinds of which little more than the metadata can be told."""
 
 
 @dataclass
@@ -110,7 +112,7 @@ class Comparison:
         if remote.seen == UNREADABLE:
             return ["content"]
         parts = changed_parts(self.kind, content, remote.contents[:CONTENT_SIZE])
-        if self.kind is Kind.ITEMS:
+        if self.kind in _OF_METADATA:
             comparable = ("image", "metadata") if self.urls else ("metadata",)
             return [part for part in parts if part in comparable]
         if parts == ["attributes"] and _may_have_an_embedding(content):
@@ -120,7 +122,7 @@ class Comparison:
     def _differing_as_seen(self, seen: bytes, before: bytes) -> list[str]:
         if seen == before:
             return []
-        if self.kind is not Kind.ITEMS:
+        if self.kind not in _OF_METADATA:
             return changed_parts(self.kind, before, seen) or ["content"]
         if seen[8:] != before[8:]:
             return ["metadata"]

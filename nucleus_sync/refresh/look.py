@@ -124,11 +124,20 @@ class Look:
 
     async def _streams(self, wanted: Sequence[Looked]) -> None:
         by_kind = {stream.kind: stream for stream in wanted if stream.kind is not Kind.PREDICTIONS}
-        if by_kind:
-            await self._items_and_annotations(by_kind.get(Kind.ITEMS), by_kind.get(Kind.ANNOTATIONS))
+        scenes, annotations = by_kind.get(Kind.SCENES), by_kind.get(Kind.ANNOTATIONS)
+        if scenes:
+            await self._scenes(scenes)
+        if Kind.ITEMS in by_kind or annotations:
+            await self._items_and_annotations(by_kind.get(Kind.ITEMS), annotations)
         for stream in wanted:
             if stream.kind is Kind.PREDICTIONS:
                 await self._predictions(stream)
+
+    async def _scenes(self, stream: Looked) -> None:
+        rows = Sorter(self.scratch)
+        await remote.read_scenes(self.api, stream.dataset_id, rows)
+        self._compared(stream).weigh_all(rows.sorted(), self.ledger.known(stream.address))
+        rows.close()
 
     async def _items_and_annotations(self, items: Looked | None, annotations: Looked | None) -> None:
         """One listing holds both."""
@@ -140,15 +149,22 @@ class Look:
             await remote.read_items(self.api, either.dataset_id, item_rows)
         else:
             await remote.read_export(self.api, either.dataset_id, item_rows, record_rows)
-        for stream, rows in ((items, item_rows), (annotations, record_rows)):
-            if stream is not None:
-                self._compared(stream).weigh_all(rows.sorted(), self.ledger.known(stream.address))
-            rows.close()
+        if items:
+            self._compared(items).weigh_all(item_rows.sorted(), self.ledger.known(items.address))
+        if annotations and (items or not await self.api.datasets.is_scene(either.dataset_id)):
+            self._compared(annotations).weigh_all(record_rows.sorted(), self.ledger.known(annotations.address))
+        elif annotations:
+            why = "what is on a scene itself, or on frames cut from a video, does not come back with the items"
+            self._weigh_covered(self._compared(annotations), item_rows, record_rows, why)
+        item_rows.close()
+        record_rows.close()
 
     def _compared(self, stream: Looked) -> Comparison:
         comparison = Comparison(stream.address, stream.kind, self.scratch, stream.urls)
         if stream.kind is Kind.ITEMS and not stream.urls:
             comparison.remarks.append("uploaded images come back under Nucleus's own URL: only metadata is compared")
+        if stream.kind is Kind.SCENES:
+            comparison.remarks.append("of scenes only their metadata is compared: frames are frozen at Nucleus")
         if any(batch.address == stream.address for batch in self.ledger.open_batches()):
             comparison.remarks.append("batches are in flight: what they carry may look like drift")
         self.report.streams.append(comparison)
@@ -172,7 +188,8 @@ class Look:
         for slice_ in self.ledger.resources(f"dataset.{stream.dataset}"):
             if slice_.kind == "slice" and slice_.nucleus_id:
                 await self._through_slice(slice_.nucleus_id, stream.model_id, covered, rows)
-        self._weigh_covered(self._compared(stream), covered, rows)
+        why = "Nucleus pages predictions only through a slice, and no slice of ours holds their items"
+        self._weigh_covered(self._compared(stream), covered, rows, why)
 
     async def _through_slice(self, slice_id: str, model_id: str, covered: Sorter, rows: Sorter) -> None:
         try:
@@ -180,15 +197,12 @@ class Look:
         except NotFound:
             return
 
-    def _weigh_covered(self, comparison: Comparison, covered: Sorter, rows: Sorter) -> None:
-        """Only what lies on items of a slice can be compared; of the rest nothing is claimed."""
-        present = Presence(key for (key,) in covered.sorted())
+    def _weigh_covered(self, comparison: Comparison, covered: Sorter, rows: Sorter, why: str) -> None:
+        """Only what lies on items that were read can be compared; of the rest nothing is claimed."""
+        present = Presence(row[0] for row in covered.sorted())
         comparison.weigh_all(rows.sorted(), self._only_on(present, comparison))
         if comparison.unverified:
-            comparison.remarks.append(
-                f"{comparison.unverified:,} were not verified: Nucleus pages predictions only through a slice,"
-                " and no slice of ours holds their items"
-            )
+            comparison.remarks.append(f"{comparison.unverified:,} were not verified: {why}")
 
     def _only_on(self, present: Presence, comparison: Comparison) -> Iterator[tuple[bytes, bytes]]:
         for key, stamp in self.ledger.known(comparison.address):
@@ -198,7 +212,8 @@ class Look:
                 comparison.unverified += 1
 
     async def _sampled(self, wanted: Sequence[Looked], size: int) -> None:
-        sampler = Sampler(self.ledger, self.api, size, self.chance)
+        scenes = any(stream.kind is Kind.SCENES for stream in wanted)
+        sampler = Sampler(self.ledger, self.api, size, self.chance, scenes=scenes)
         for stream in wanted:
             self.say(stream.address, f"reading a sample of {size:,} items")
             await sampler.compare(stream, self._compared(stream))

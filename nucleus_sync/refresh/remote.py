@@ -11,6 +11,7 @@ from nucleus_sync.errors import NotFound
 from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, RAW_SIZE, content_hash
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import item_key
+from nucleus_sync.records.scene import VideoScene
 from nucleus_sync.records.seen import seen_annotation, seen_item
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ async def read_export(api: Api, dataset_id: str, items: Sorter, annotations: Sor
     async for found in api.items.export(dataset_id):
         items.extend([item_row(found.item)])
         annotations.extend(record_rows(found.records))
+
+
+async def read_scenes(api: Api, dataset_id: str, scenes: Sorter) -> None:
+    """All scenes of a dataset, without their frames."""
+    for scene in await api.scenes.all(dataset_id):
+        metadata = scene.metadata or {}
+        content = content_hash(VideoScene(reference_id=scene.reference_id, metadata=metadata))
+        scenes.extend([Remote(item_key(scene.reference_id), seen_item("", metadata), content * 2)])
 
 
 async def read_members(api: Api, slice_id: str, members: Sorter) -> None:

@@ -22,16 +22,21 @@ if TYPE_CHECKING:
 class Sampler:
     """The same items for all streams of a dataset: each is read once."""
 
-    def __init__(self, ledger: Ledger, api: Api, size: int, chance: random.Random) -> None:
+    def __init__(self, ledger: Ledger, api: Api, size: int, chance: random.Random, *, scenes: bool) -> None:
         self._ledger = ledger
         self._api = api
         self._size = size
         self._chance = chance
+        self._scenes = scenes
         self._drawn: list[str] | None = None
         self._read: dict[str, ItemRecords | None] | None = None
 
     async def compare(self, stream: Looked, comparison: Comparison) -> None:
         """Weigh the sampled items' records; the others stay unverified."""
+        if stream.kind is Kind.SCENES:
+            comparison.unverified = self._ledger.count(stream.address)
+            comparison.remarks.append("scenes are not sampled")
+            return
         drawn = self._draw(stream)
         if stream.kind is Kind.PREDICTIONS:
             assert stream.model_id is not None  # noqa: S101  (predictions belong to a model)
@@ -52,7 +57,7 @@ class Sampler:
 
     def _draw(self, stream: Looked) -> list[str]:
         if self._drawn is None:
-            address = items_address(stream.dataset)
+            address = stream.address if self._scenes else items_address(stream.dataset)
             address = address if self._ledger.count(address) else stream.address
             keys = (key for key, _ in self._ledger.known(address))
             self._drawn = [key.decode() for key in reservoir(keys, self._size, self._chance)]

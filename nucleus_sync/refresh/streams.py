@@ -37,7 +37,10 @@ def streams_of(ledger: Ledger, spec: Spec, dataset: str, dataset_id: str) -> Ite
     """All streams of a dataset. Its items are always one: annotations need to know which there are."""
     addresses = {stream.address for stream in declared_streams(spec) if stream.dataset == dataset}
     addresses |= {state.address for state in ledger.streams()}
-    yield Looked(items_address(dataset), Kind.ITEMS, dataset, dataset_id, urls=_only_urls(spec, dataset))
+    if _holds_scenes(ledger, dataset):
+        yield Looked(items_address(dataset), Kind.SCENES, dataset, dataset_id)
+    else:
+        yield Looked(items_address(dataset), Kind.ITEMS, dataset, dataset_id, urls=_only_urls(spec, dataset))
     if annotations_address(dataset) in addresses:
         yield Looked(annotations_address(dataset), Kind.ANNOTATIONS, dataset, dataset_id)
     for address in sorted(addresses):
@@ -45,6 +48,11 @@ def streams_of(ledger: Ledger, spec: Spec, dataset: str, dataset_id: str) -> Ite
             model = ledger.resource(".".join(address.split(".")[:2]))
             if model is not None and model.nucleus_id is not None:
                 yield Looked(address, Kind.PREDICTIONS, dataset, dataset_id, model.nucleus_id)
+
+
+def _holds_scenes(ledger: Ledger, dataset: str) -> bool:
+    resource = ledger.resource(f"dataset.{dataset}")
+    return resource is not None and resource.details.get("wanted", {}).get("kind", "images") != "images"
 
 
 def _only_urls(spec: Spec, dataset: str) -> bool:
