@@ -82,7 +82,7 @@ class Session:
             return self._finished(plan, runtime, Outcome(), begun, Exit.ERROR)
         number = self.ledger.begin_run("apply", plan.digest())
         outcome = await run(plan, runtime, perform)
-        remember_applied(self.loaded.spec, self.ledger, surveyed)
+        remember_applied(self.loaded.spec, self.ledger, surveyed, outcome.steps)
         finished = self._finished(plan, runtime, outcome, begun, self._exit_code(runtime, outcome))
         self.ledger.finish_run(number, finished.exit_code, dict(runtime.done))
         return finished

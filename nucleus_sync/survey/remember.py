@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,16 @@ def remember(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
             ledger.set_standing(members.address, members.state, counts, serial=surveyed.plan.serial)
 
 
-def remember_applied(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
-    """After an apply: streams of which every change was confirmed stand equal to their sources."""
+def remember_applied(spec: Spec, ledger: Ledger, surveyed: Surveyed, ended: Mapping[str, str]) -> None:
+    """After an apply: streams of which every change was confirmed stand equal to their sources.
+
+    `ended` says of each step, by its id, how it did. Counts alone prove nothing: an update that failed leaves as many
+    records as one that went through.
+    """
+    unsure = {step.address for step in surveyed.plan.steps if ended.get(step.id) != "done"}
     for declared in declared_streams(spec):
         changes = surveyed.changes.get(declared.address)
-        if changes is None or changes.stream is None or not changes.token:
+        if changes is None or changes.stream is None or not changes.token or declared.address in unsure:
             continue
         counts = standing_counts(changes)
         if ledger.count(declared.address) == counts["unchanged"] + counts["orphaned"] and not _rests_more(
