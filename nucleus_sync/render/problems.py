@@ -34,7 +34,8 @@ def source_lines(source: SourceCount, palette: Palette = PLAIN) -> list[str]:
     for severity, cause, number in source.causes:
         sign = "!" if severity == "invalid" else "·"
         shown = [p for p in source.shown if p.cause == cause and p.severity == severity]
-        lines.append(f"  {sign} {number:>6,}  {visible(cause)}")
+        size = f"{number:,}" if number else ""  # a complaint about a file takes no record out by itself
+        lines.append(f"  {sign} {size:>6}  {visible(cause)}")
         lines += _examples(shown, number)
     if source.duplicates and not any(cause.startswith("identical records") for _, cause, _ in source.causes):
         lines.append(f"  · {source.duplicates:>6,}  identical records, of which one is kept")
@@ -44,7 +45,8 @@ def source_lines(source: SourceCount, palette: Palette = PLAIN) -> list[str]:
 def _heading(source: SourceCount, palette: Palette) -> str:
     name = visible(source.address)
     if source.blocking:
-        said = f"! {name}  {count(source.invalid, 'invalid record')}: nothing of this stream is sent"
+        what = count(source.invalid, "invalid record") if source.invalid else "invalid"
+        said = f"! {name}  {what}: nothing of this stream is sent"
         return palette.paint(Style.BAD, said)
     if source.invalid:
         return palette.paint(Style.UPDATE, f"! {name}  {count(source.invalid, 'invalid record')}, skipped as asked")
