@@ -53,17 +53,6 @@ def wrong_tops(project: Project, folder: Path, on_invalid: str) -> None:
     )
 
 
-def labelled(form: str) -> Declare:
-    """A folder of images with a label file each, uploaded."""
-
-    def declare(project: Project, folder: Path, on_invalid: str) -> None:
-        shutil.copytree(folder, project.folder / "in", dirs_exist_ok=True)
-        source = {"format": form, "path": "in", "on_invalid": on_invalid}
-        project.declare(sources={"labels": source}, datasets={"set": _set(["labels"], ["labels"])})
-
-    return declare
-
-
 def predictions(project: Project, folder: Path, on_invalid: str) -> None:
     """Sound ground truth and broken results."""
     coco()(project, folder, "error")
@@ -126,8 +115,6 @@ SPECIAL: dict[str, Declare] = {
     "19-flat-segmentation": coco("polygon"),
     "22-rle": coco(None),
     "26-wrong-top-level": wrong_tops,
-    "30-yolo-lines": labelled("yolo"),
-    "40-voc": labelled("voc"),
     "50-media": images,
     "60-odd-files": unpacked,
     "70-predictions": predictions,
