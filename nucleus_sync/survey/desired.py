@@ -69,7 +69,9 @@ class DesiredStream:
             self._scan(number)
         for block in whole_items(self._sorter.sorted_blocks()):
             rows: list[Desired] = list(self._numbered(block)) if self._unnumbered else block
-            yield rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
+            rows = rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
+            if rows:
+                yield rows
 
     def _scan(self, number: int) -> None:
         name, reader = self._readers[number]

@@ -12,7 +12,7 @@ import pytest
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.workspace import Choices, Workspace
 
-from .project import Project, picture
+from .project import Project, picture, write_lines
 from .tiny import edit, truth, write_tiny
 
 Edit = Callable[[Project], object]
@@ -295,3 +295,13 @@ def test_a_source_that_changes_between_the_plan_and_its_apply(applied: Project) 
     assert applied.apply()["exit_code"] == 0
     assert {one["annotation_id"]: one["geometry"]["width"] for one in applied.dataset()["annotations"]}["10"] == 99
     applied.assert_settled()
+
+
+def test_a_stream_of_nothing_but_one_key_twice_is_told_of(project: Project) -> None:
+    lines = [{"reference_id": "a", "image_url": f"s3://acme/{n}.jpg", "metadata": {}} for n in range(2)]
+    write_lines(project.folder / "items.jsonl", lines)
+    items = {"format": "records", "path": "items.jsonl"}
+    project.declare(sources={"items": items}, datasets={"d": {"name": "D", "items": ["items"]}})
+    answer = project("plan")
+    assert answer.code == 6
+    assert "2 different records share it: items.jsonl: line 1; items.jsonl: line 2" in answer.text
