@@ -12,6 +12,7 @@ from nucleus_sync.api.poller import JobOutcome
 from nucleus_sync.api.states import Ending, JobError
 from nucleus_sync.apply.readback import missing_of
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
+from nucleus_sync.apply.scene_readback import SCENE_JOBS, missing_scenes
 from nucleus_sync.events import JobFinished, RecordRejected
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.ledger.manifest import BatchRow
@@ -113,15 +114,26 @@ async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdi
     accounted = outcome.errors_complete and not unmatched and failed <= len(told)
     if outcome.ending is Ending.PARTIAL and not told:
         accounted = False
+    if sent.job_type in SCENE_JOBS and outcome.counts and outcome.counts.ignored:
+        accounted = False  # a scene of another structure is passed over without an error (nucleus-api §6.2)
     doubtful: frozenset[bytes] = frozenset()
     if not accounted:
         rest = [change for key, change in sent.changes.items() if key not in told]
-        missing, doubtful = await missing_of(runtime, sent.dataset_id, rest)
-        reason = unmatched[0].text if unmatched else outcome.text or "Nucleus doesn't hold it after its job"
-        rejections += [_rejection(sent, change, reason, lacks_item=False) for change in missing]
+        look_up = missing_scenes if sent.job_type in SCENE_JOBS else missing_of
+        missing, doubtful = await look_up(runtime, sent.dataset_id, rest)
+        rejections += [
+            _rejection(sent, change, _reason(change, unmatched, outcome), lacks_item=False) for change in missing
+        ]
     state = BatchState.PARTIAL if rejections or doubtful else BatchState.DONE
     problem = f"{len(doubtful):,} records could not be verified; the next apply sends them again" if doubtful else ""
     return Verdict(state, tuple(rejections), doubtful, problem)
+
+
+def _reason(change: Change, unmatched: Sequence[JobError], outcome: JobOutcome) -> str:
+    """The error that names a record's reference id in its text, or else the first one."""
+    reference = reference_id(change.key)
+    said = next((error.text for error in unmatched if reference in error.text), None)
+    return said or (unmatched[0].text if unmatched else outcome.text or "Nucleus doesn't hold it after its job")
 
 
 def _failed(sent: Sent, outcome: JobOutcome) -> Verdict:

@@ -28,14 +28,19 @@ async def delete_items(runtime: Runtime, step: Step, tally: StepTally) -> None:
     """One call an item; its annotations and predictions go with it, at Nucleus as in the ledger."""
     dataset = step.address.split(".")[1]
     dataset_id = runtime.nucleus_id(f"dataset.{dataset}")
-    streams = [annotations_address(dataset)]
-    streams += [s.address for s in runtime.ledger.streams() if _hangs_on(s.address, dataset)]
-    for keys in _portions((row[0] for row in runtime.changes[step.address].gone), _ITEMS_AT_ONCE):
-        batch = _prepare(runtime, step, keys, "delete", "", {"dataset_id": dataset_id, "streams": streams})
+    streams = hanging_streams(runtime, dataset)
+    for keys in portions((row[0] for row in runtime.changes[step.address].gone), _ITEMS_AT_ONCE):
+        batch = prepare_deletion(runtime, step, keys, "delete", "", {"dataset_id": dataset_id, "streams": streams})
         failed = await _delete_each(runtime, dataset_id, keys, tally)
         tally.counts["delete"] += len(keys) - len(failed)
         state = BatchState.PARTIAL if failed else BatchState.DONE
         runtime.ledger.finish(batch, state, doubtful=failed)
+
+
+def hanging_streams(runtime: Runtime, dataset: str) -> list[str]:
+    """The streams that lose what belongs to an item that is deleted."""
+    hanging = [stream.address for stream in runtime.ledger.streams() if _hangs_on(stream.address, dataset)]
+    return [annotations_address(dataset), *hanging]
 
 
 def _hangs_on(address: str, dataset: str) -> bool:
@@ -67,8 +72,8 @@ async def clear_annotations(runtime: Runtime, step: Step, tally: StepTally) -> N
     """All annotations of an item go; those that stay are sent again by the step that waits for this one."""
     changes = runtime.changes[step.address]
     dataset_id = runtime.nucleus_id(step.address.rpartition(".")[0])
-    for items in _portions((row[0] for row in changes.cleared), _CLEARED_AT_ONCE):
-        batch = _prepare(runtime, step, items, "clear", _CLEARING, {"dataset_id": dataset_id})
+    for items in portions((row[0] for row in changes.cleared), _CLEARED_AT_ONCE):
+        batch = prepare_deletion(runtime, step, items, "clear", _CLEARING, {"dataset_id": dataset_id})
         await _clear(runtime, batch, dataset_id, [item.decode() for item in items])
     tally.counts["delete"] += len(changes.gone)
 
@@ -117,9 +122,10 @@ async def delete_predictions(runtime: Runtime, step: Step, tally: StepTally) -> 
     tally.counts["delete"] += len(runtime.changes[step.address].gone)
 
 
-def _prepare(
+def prepare_deletion(
     runtime: Runtime, step: Step, keys: list[bytes], operation: str, job_type: str, details: dict[str, object]
 ) -> int:
+    """Write down what is about to be deleted; the batch's number."""
     return runtime.ledger.prepare(
         NewBatch(
             address=step.address,
@@ -132,7 +138,8 @@ def _prepare(
     )
 
 
-def _portions(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+def portions(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+    """The keys in lists of that size."""
     portion: list[bytes] = []
     for key in keys:
         portion.append(key)

@@ -28,6 +28,7 @@ JOB_TYPES = {
     Kind.PREDICTIONS: "uploadPredictions",
 }
 """As Nucleus lists them (nucleus-api §7.4)."""
+_SCENE_JOBS = {"lidar": "uploadLidarScene", "video": "uploadVideoScene"}
 _key = itemgetter(1)
 _PHOTO_UPLOADS = 16
 _PHOTO_JOBS = 256
@@ -86,12 +87,20 @@ class Target:
     declared: DeclaredStream
     dataset_id: str
     model_id: str | None
+    dataset_kind: str = "images"
+
+    @property
+    def job_type(self) -> str:
+        """What Nucleus calls a job that takes them."""
+        kind = self.declared.kind
+        return _SCENE_JOBS[self.dataset_kind] if kind is Kind.SCENES else JOB_TYPES[kind]
 
 
 def _target(runtime: Runtime, address: str) -> Target:
     declared = next(stream for stream in declared_streams(runtime.spec) if stream.address == address)
     model_id = runtime.nucleus_id(f"model.{declared.model}") if declared.model else None
-    return Target(declared, runtime.nucleus_id(f"dataset.{declared.dataset}"), model_id)
+    dataset_kind = runtime.spec.datasets[declared.dataset].kind
+    return Target(declared, runtime.nucleus_id(f"dataset.{declared.dataset}"), model_id, dataset_kind)
 
 
 @dataclass
@@ -165,7 +174,7 @@ class _Sender:
             address=self.step.address,
             operation=self.operation,
             request_id=request_id,
-            job_type=JOB_TYPES[self.target.declared.kind],
+            job_type=self.target.job_type,
             rows=[(row[1], row[2], row[0]) for row in changes],
             sources=sorted({stream.source_of(bytes([source])) for source in {row[0][0] for row in changes}}),
             details={"dataset_id": self.target.dataset_id},
@@ -190,6 +199,10 @@ class _Sender:
         match self.target.declared.kind:
             case Kind.ITEMS:
                 job = await uploads.trigger_items(dataset_id, request_id, True)
+            case Kind.SCENES if self.target.dataset_kind == "lidar":
+                job = await uploads.trigger_lidar_scenes(dataset_id, request_id, True)
+            case Kind.SCENES:
+                job = await uploads.trigger_video_scenes(dataset_id, request_id, True)
             case Kind.ANNOTATIONS:
                 job = await uploads.trigger_annotations(dataset_id, request_id, True)
             case Kind.PREDICTIONS:

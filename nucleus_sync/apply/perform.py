@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nucleus_sync.apply import deletes, evaluate, ingest, removals, resources, slices
+from nucleus_sync.apply import deletes, evaluate, ingest, removals, resources, scene_deletes, slices
 from nucleus_sync.apply.runtime import Runtime, StepTally
 from nucleus_sync.plan.steps import Action, Holds, Step
 
@@ -22,14 +22,17 @@ async def perform(runtime: Runtime, step: Step, tally: StepTally) -> None:
             await resources.create_model(runtime, step)
         case Holds.MODEL, Action.UPDATE:
             await resources.update_model(runtime, step)
-        case Holds.ITEMS, Action.PROBE:
+        case ((Holds.ITEMS | Holds.SCENES), Action.PROBE):
             await ingest.probe(runtime, step, tally)
             return
-        case ((Holds.ITEMS | Holds.ANNOTATIONS | Holds.PREDICTIONS), Action.INGEST):
+        case ((Holds.ITEMS | Holds.SCENES | Holds.ANNOTATIONS | Holds.PREDICTIONS), Action.INGEST):
             await ingest.ingest(runtime, step, tally)
             return
         case Holds.ITEMS, Action.DELETE:
             await deletes.delete_items(runtime, step, tally)
+            return
+        case Holds.SCENES, Action.DELETE:
+            await scene_deletes.delete_scenes(runtime, step, tally)
             return
         case Holds.ANNOTATIONS, Action.DELETE:
             await deletes.clear_annotations(runtime, step, tally)

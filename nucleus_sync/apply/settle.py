@@ -11,6 +11,7 @@ from nucleus_sync.apply.evaluate import settle_evaluation
 from nucleus_sync.apply.lost import outwait
 from nucleus_sync.apply.resources import settle_creation
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
+from nucleus_sync.apply.scene_deletes import finish_deletion
 from nucleus_sync.errors import NotFound
 from nucleus_sync.events import Note
 from nucleus_sync.ledger.batches import Batch, Operation
@@ -35,6 +36,9 @@ async def settle(runtime: Runtime, places: Places) -> None:
 
 async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:
     runtime.emit(Note(batch.address, f"an interrupted run left a batch of {batch.records:,} records; looking after it"))
+    if batch.details.get("scenes"):
+        await finish_deletion(runtime, batch)
+        return
     if batch.job_id is None:
         if batch.job_type:
             await outwait(runtime, batch.details["dataset_id"], batch.job_type, batch.prepared_at)

@@ -22,7 +22,10 @@ class Row(NamedTuple):
 _DATASET = ((_H.DATASET, _A.CREATE), (_H.DATASET, _A.UPDATE))
 _TAXONOMY = ((_H.TAXONOMY, _A.DELETE), (_H.TAXONOMY, _A.CREATE), (_H.TAXONOMY, _A.UPDATE))
 _MODEL = ((_H.MODEL, _A.CREATE), (_H.MODEL, _A.UPDATE))
-_ITEMS = ((_H.ITEMS, _A.PROBE), (_H.ITEMS, _A.INGEST), (_H.ITEMS, _A.DELETE))
+_ITEMS = (
+    *((_H.ITEMS, _A.PROBE), (_H.ITEMS, _A.INGEST), (_H.ITEMS, _A.DELETE)),
+    *((_H.SCENES, _A.DELETE), (_H.SCENES, _A.PROBE), (_H.SCENES, _A.INGEST)),
+)
 _ANNOTATIONS = ((_H.ANNOTATIONS, _A.DELETE), (_H.ANNOTATIONS, _A.INGEST))
 _PREDICTIONS = ((_H.PREDICTIONS, _A.DELETE), (_H.PREDICTIONS, _A.INGEST))
 _SLICES = ((_H.SLICE, _A.DELETE), (_H.SLICE, _A.CREATE), (_H.SLICE, _A.UPDATE))
@@ -31,6 +34,7 @@ _EVERYTHING = (*_TAXONOMY, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, *_SLI
 
 # Rows stand in the order in which a plan lists its steps. Items are ingested before others are deleted, so that a
 # failed upload leaves everything that was there. Annotations of items that aren't in yet would be refused for good.
+# Scenes are deleted first: one that is made anew must be gone before it comes again, and its items are nobody else's.
 # A taxonomy takes its categories along: it goes before any are sent. Whole datasets and models go last of all.
 ORDER: tuple[Row, ...] = (
     Row(_H.DATASET, _A.CREATE, ()),
@@ -43,6 +47,9 @@ ORDER: tuple[Row, ...] = (
     Row(_H.ITEMS, _A.PROBE, _DATASET),
     Row(_H.ITEMS, _A.INGEST, (*_DATASET, (_H.ITEMS, _A.PROBE))),
     Row(_H.ITEMS, _A.DELETE, (*_DATASET, (_H.ITEMS, _A.INGEST))),
+    Row(_H.SCENES, _A.DELETE, _DATASET),
+    Row(_H.SCENES, _A.PROBE, (*_DATASET, (_H.SCENES, _A.DELETE))),
+    Row(_H.SCENES, _A.INGEST, (*_DATASET, (_H.SCENES, _A.DELETE), (_H.SCENES, _A.PROBE))),
     Row(_H.ANNOTATIONS, _A.DELETE, (*_DATASET, *_ITEMS)),
     Row(_H.ANNOTATIONS, _A.INGEST, (*_DATASET, *_TAXONOMY, *_ITEMS, (_H.ANNOTATIONS, _A.DELETE))),
     Row(_H.PREDICTIONS, _A.DELETE, (*_DATASET, *_MODEL, *_ITEMS)),

@@ -28,6 +28,7 @@ class Holds(StrEnum):
     DATASET = "dataset"
     TAXONOMY = "taxonomy"
     ITEMS = "items"
+    SCENES = "scenes"
     ANNOTATIONS = "annotations"
     SLICE = "slice"
     MODEL = "model"

@@ -70,13 +70,14 @@ def _video(scene: VideoScene) -> Iterator[Complaint]:
 
 def _video_file(scene: VideoScene, url: str) -> Iterator[Complaint]:
     yield from _url("video_url", url)
-    # In privacy mode Nucleus can't cut the frames itself, so both come together (nucleus-api §4.4).
-    if scene.upload_to_scale is not False:
+    # In privacy mode Nucleus can't cut the frames itself, so both come together (nucleus-api §4.4). Which mode it is
+    # shows once the scene is known to be of a dataset.
+    if scene.upload_to_scale is True:
         if scene.frames:
             yield Complaint("both frames and video_url", "a scene has frames or a video_url, not both")
         elif scene.frame_rate is not UNSET:
             yield Complaint("frame_rate beside video_url", "a video_url takes no frame_rate: the file has its own")
-    elif not scene.frames:
+    elif scene.upload_to_scale is False and not scene.frames:
         yield Complaint("video_url without frames in privacy mode", "in privacy mode a video_url needs its frames, too")
 
 

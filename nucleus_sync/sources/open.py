@@ -19,6 +19,8 @@ from nucleus_sync.spec.source import (
     YoloSource,
 )
 
+_KINDS = {"lidar": Kind.SCENES, "video": Kind.SCENES}
+
 
 def open_reader(source: Source, surroundings: Surroundings) -> Reader:
     """What reads this format. Nothing is read yet, and only that format's code is imported."""
@@ -61,4 +63,4 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
 
 def yields(source: Source) -> frozenset[Kind]:
     """The kinds of records that a source of this format can hold."""
-    return frozenset(Kind(kind) for kind in YIELDS[source.format])
+    return frozenset(_KINDS.get(kind) or Kind(kind) for kind in YIELDS[source.format])

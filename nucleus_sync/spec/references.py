@@ -55,8 +55,10 @@ def idle(document: Any) -> Iterator[Complaint]:
 def _uses(document: Any) -> Iterator[tuple[Route, str, str]]:
     """Every mention of a source: where, which, and what it must yield."""
     for key, dataset in _section(document, "datasets").items():
-        for wanted in ("items", "annotations"):
-            yield from _named(("datasets", key, wanted), _entry(dataset, wanted), wanted)
+        kind = _entry(dataset, "kind")
+        items = kind if kind in ("lidar", "video") else "items"
+        yield from _named(("datasets", key, "items"), _entry(dataset, "items"), items)
+        yield from _named(("datasets", key, "annotations"), _entry(dataset, "annotations"), "annotations")
     for key, model in _section(document, "models").items():
         for dataset, names in _section(model, "predictions").items():
             yield from _named(("models", key, "predictions", dataset), names, "predictions")
@@ -75,7 +77,8 @@ def _able(path: Route, name: str, source: Any, wanted: str) -> Iterator[Complain
         return  # the format itself is wrong, and that has been said
     if wanted not in yields:
         fitting = [other for other, what in YIELDS.items() if wanted in what]
-        said = f"the source {name!r} can't yield {wanted}: its format is {source_format}"
+        what = f"{wanted} scenes" if wanted in ("lidar", "video") else wanted
+        said = f"the source {name!r} can't yield {what}: its format is {source_format}"
         yield Complaint(path, said, f"formats that can: {', '.join(fitting)}")
     if wanted == "items" and source_format == "coco" and not _entry(source, "images", "image_url"):
         yield Complaint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nucleus_sync.spec.value import (
     Name,
@@ -23,13 +23,7 @@ SourceNames = Annotated[tuple[Name, ...], AfterValidator(no_repeats)]
 """Names of sources, each once."""
 
 
-def _kind(value: object) -> object:
-    if value in ("lidar", "video"):
-        refuse(f"{value!r} datasets are not supported yet by this version", "allowed: images")
-    return value
-
-
-Kind = Annotated[Literal["images"], BeforeValidator(_kind)]
+Kind = Literal["images", "lidar", "video"]
 
 
 class MetadataField(SpecPart):
@@ -83,7 +77,7 @@ class Dataset(SpecPart):
     name: Text
     """Its name at Nucleus."""
     kind: Kind = "images"
-    """What its items are; fixed once the dataset exists."""
+    """Single images, or scenes of lidar or video; fixed once the dataset exists."""
     privacy_mode: Switch = False
     """Keep the images where they are? Then Nucleus never copies them, and local files can't be uploaded."""
     tags: Texts = ()
@@ -95,7 +89,7 @@ class Dataset(SpecPart):
     taxonomies: dict[Title, Taxonomy] = Field(default_factory=dict)
     """Label sets for whole images, by name."""
     items: SourceNames = ()
-    """Sources whose items belong to the dataset."""
+    """Sources whose items, or scenes in a dataset of lidar or video, belong to the dataset."""
     annotations: SourceNames = ()
     """Sources whose annotations are the dataset's ground truth."""
     slices: dict[Title, Slice] = Field(default_factory=dict)

@@ -275,10 +275,10 @@ YIELDS: dict[str, frozenset[str]] = {
     "yolo": frozenset({"items", "annotations", "predictions"}),
     "voc": frozenset({"items", "annotations"}),
     "kitti": frozenset({"items", "annotations", "predictions"}),
-    "records": frozenset({"items", "annotations", "predictions"}),
+    "records": frozenset({"items", "annotations", "predictions", "lidar", "video"}),
     "table": frozenset({"items"}),
 }
-"""Which records a format can yield."""
+"""Which records a format can yield; lidar and video are scenes."""
 
 NOT_YET = frozenset({"coco-panoptic", "panoptic", "frames", "label-studio", "labelbox", "cvat"})
 """Formats that people will try, and that this version has no reader for."""

@@ -13,7 +13,7 @@ from xxhash import xxh3_128_intdigest
 from nucleus_sync.plan.plan import SourceCount
 from nucleus_sync.plan.steps import RecordCounts
 from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts
-from nucleus_sync.records.key import as_words
+from nucleus_sync.records.key import as_words, item_of
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Spool
@@ -23,6 +23,7 @@ from nucleus_sync.survey.lines import KeptLines
 CREATE, UPDATE, RESEND = 0, 1, 2
 _WORDS = {CREATE: "create", UPDATE: "update", RESEND: "resend"}
 _SUM = (1 << 128) - 1
+_STRUCTURE = "structure changed: made anew"
 
 
 class Change(NamedTuple):
@@ -72,6 +73,8 @@ class ChangeSet:
     """Rejected records whose rejection has nothing left to say."""
     metadata_types: dict[str, str] = field(default_factory=dict)
     """Types of metadata keys that this stream is the first to use."""
+    made_anew: set[bytes] = field(default_factory=set)
+    """Scenes that are deleted and sent again because their structure changed; of other records, what they hang on."""
     _content: int = 0
 
     def __post_init__(self, scratch: Path) -> None:
@@ -107,6 +110,21 @@ class ChangeSet:
         self._mix(key + b"-")
         if item is not None:
             self.cleared.add((item,))
+
+    def make_anew(self, change: Change) -> None:
+        """Add a scene that is deleted first and then sent as a new one."""
+        self.made_anew.add(change.key)
+        self.gone.add((change.key,))
+        self.counts["delete"] += 1
+        self._mix(change.key + b"-")
+        self.send(change, self.why(change))
+
+    @property
+    def gone_reasons(self) -> dict[str, int]:
+        """Why records are deleted, counted."""
+        anew = len(self.made_anew) if self.kind is Kind.SCENES else 0
+        reasons = {"source gone": self.counts["delete"] - anew, _STRUCTURE: anew}
+        return {reason: number for reason, number in reasons.items() if number}
 
     def _mix(self, content: bytes) -> None:
         self._content = (self._content + xxh3_128_intdigest(content)) & _SUM
@@ -153,13 +171,18 @@ class ChangeSet:
                 "address": self.address,
                 "key": as_words(key),
                 "action": "delete",
-                "reason": "source gone",
+                "reason": _STRUCTURE if key in self.made_anew else "source gone",
                 "file": None,
                 "position": None,
             }
 
     def why(self, change: Change) -> str:
         """The reason for one change in words."""
+        if item_of(change.key) in self.made_anew:
+            if self.kind is Kind.SCENES:
+                return _STRUCTURE
+            if change.does == RESEND:
+                return "sent again: its scene is made anew"
         return reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,16 @@ from nucleus_sync.plan.steps import Holds
 from nucleus_sync.records.record import Kind
 
 if TYPE_CHECKING:
-    from nucleus_sync.spec.model import Spec
+    from nucleus_sync.spec.model import Dataset, Spec
 
-HOLDS = {Kind.ITEMS: Holds.ITEMS, Kind.ANNOTATIONS: Holds.ANNOTATIONS, Kind.PREDICTIONS: Holds.PREDICTIONS}
+HOLDS = {
+    Kind.ITEMS: Holds.ITEMS,
+    Kind.SCENES: Holds.SCENES,
+    Kind.ANNOTATIONS: Holds.ANNOTATIONS,
+    Kind.PREDICTIONS: Holds.PREDICTIONS,
+}
+STANDING_ALONE = frozenset({Kind.ITEMS, Kind.SCENES})
+"""Streams that others hang on: annotations, predictions, slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +34,22 @@ class DeclaredStream:
     dataset: str
     model: str | None = None
 
+    def of_scenes(self) -> DeclaredStream:
+        """The same stream, holding scenes."""
+        return replace(self, kind=Kind.SCENES)
+
     @property
     def items_address(self) -> str:
         """The stream that holds the items which these records need."""
         return items_address(self.dataset)
 
 
+def _items_or_scenes(dataset: Dataset) -> Kind:
+    return Kind.ITEMS if dataset.kind == "images" else Kind.SCENES
+
+
 def items_address(dataset: str) -> str:
-    """Where a dataset's items are known."""
+    """Where a dataset's items are known, or its scenes where it is one of lidar or video."""
     return f"dataset.{dataset}.items"
 
 
@@ -52,7 +67,7 @@ def declared_streams(spec: Spec) -> Iterator[DeclaredStream]:
     """All streams; those of items come first."""
     for name, dataset in spec.datasets.items():
         if dataset.items:
-            yield DeclaredStream(items_address(name), Kind.ITEMS, dataset.items, name)
+            yield DeclaredStream(items_address(name), _items_or_scenes(dataset), dataset.items, name)
     for name, dataset in spec.datasets.items():
         if dataset.annotations:
             yield DeclaredStream(annotations_address(name), Kind.ANNOTATIONS, dataset.annotations, name)

@@ -14,6 +14,7 @@ from nucleus_sync.records.fingerprint import content_hash
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.problem import Problem, Report
 from nucleus_sync.records.record import Kind, Record, wire_line
+from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.reader import Pick, Reader
 
 TOGETHER = 4096
@@ -22,6 +23,7 @@ Types = tuple[tuple[str, str], ...]
 KeepLines = Callable[[bytes], int | None]
 """Puts lines at the end of a file and says where they begin; None where there is no room for them."""
 _NO_TYPES: Types = ()
+_REMOTE = frozenset({Item, LidarScene, VideoScene})
 
 
 class Portion(NamedTuple):
@@ -95,7 +97,7 @@ def portions(
             line = wire_line(record)
             lines.append(line)
             found.sizes.append(len(line) + 1)
-        found.remote.append(kind is Item)
+        found.remote.append(kind in _REMOTE)
         metadata = _metadata(record)
         found.types.append(tuple(_types(metadata)) if metadata else _NO_TYPES)
         if (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):

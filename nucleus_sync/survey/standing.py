@@ -10,9 +10,8 @@ from xxhash import xxh3_128_digest
 
 from nucleus_sync.plan.plan import SourceCount
 from nucleus_sync.records.problem import Problem
-from nucleus_sync.records.record import Kind
 from nucleus_sync.survey.changes import ChangeSet
-from nucleus_sync.survey.declared import DeclaredStream
+from nucleus_sync.survey.declared import STANDING_ALONE, DeclaredStream
 from nucleus_sync.survey.tally import first_of_each
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _CAUSE = "cause\x00"
 
 def standing_state(ledger: Ledger, declared: DeclaredStream, token: bytes) -> bytes:
     """The token, joined with what the ledger knows of the items that these records need."""
-    version = 0 if declared.kind is Kind.ITEMS else ledger.version(declared.items_address)
+    version = 0 if declared.kind in STANDING_ALONE else ledger.version(declared.items_address)
     return xxh3_128_digest(token + version.to_bytes(8))
 
 

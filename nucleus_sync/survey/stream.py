@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, whole_items
-from nucleus_sync.records.fingerprint import LOOK_AGAIN, MAYBE_THERE, RAW_SIZE
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, MAYBE_THERE, RAW_SIZE, changed_parts
 from nucleus_sync.records.key import as_words, item_of, taxonomy_of
 from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Sorter, Spool
-from nucleus_sync.survey.changes import CREATE, RESEND, UPDATE, Change, ChangeSet, reason_for
+from nucleus_sync.survey.changes import CREATE, RESEND, UPDATE, Change, ChangeSet
+from nucleus_sync.survey.declared import STANDING_ALONE
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.metadata import MetadataTypes
 from nucleus_sync.survey.portion import Portion, Types
@@ -52,7 +53,8 @@ class Candidate(NamedTuple):
 class StreamSurvey:
     """One comparison; `run` it once.
 
-    `items` are the keys of all items that exist or will, ascending; None for a stream of items.
+    `items` are the keys of all items that exist or will, ascending; None for a stream of items or scenes, and where
+    that can't be told, as for frames that Nucleus cuts from a video.
     """
 
     address: str
@@ -67,6 +69,8 @@ class StreamSurvey:
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
     replaced: Collection[str] = frozenset()
     """Taxonomies that are deleted and made anew: their categories go with them, and must be sent again."""
+    made_anew: Collection[bytes] = frozenset()
+    """Scenes and their items that are deleted and sent again: what hangs on them goes with them."""
     present: Spool = field(init=False)
     """Rows (item key, known): what `items` of the dependent streams is made of."""
     _met: set[bytes] = field(default_factory=set)
@@ -78,6 +82,7 @@ class StreamSurvey:
         changes = ChangeSet(
             self.address, self.kind, self.stream, self.scratch, known=self.known.count, kept=self.reading.lines
         )
+        changes.made_anew = set(self.made_anew)
         candidates = Sorter(self.scratch)
         blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
         seen = SeenBefore(self.stream, self.scratch)
@@ -144,10 +149,14 @@ class StreamSurvey:
         self, joined: Joined, changes: ChangeSet, cleared: Collection[bytes] = frozenset()
     ) -> list[Row]:
         """What differs, and what Nucleus loses with an item that is cleared or a taxonomy that is made anew."""
-        if not cleared and (not self.replaced or self.kind is Kind.ITEMS):
+        if self.kind in STANDING_ALONE or not (cleared or self.replaced or self.made_anew):
             return _differing(joined, changes)
-        again = [item_of(row[0]) in cleared or taxonomy_of(row[0]) in self.replaced for row in joined.rows]
+        again = [item_of(row[0]) in cleared or self._is_lost(row[0]) for row in joined.rows]
         return _survivors(joined, again, changes)
+
+    def _is_lost(self, key: bytes) -> bool:
+        """Whether a record goes with its taxonomy or its scene."""
+        return taxonomy_of(key) in self.replaced or item_of(key) in self.made_anew
 
     def _gone(self, key: bytes, changes: ChangeSet) -> bool:
         if self.prune and self._may_go(key):
@@ -165,8 +174,9 @@ class StreamSurvey:
         gone = [key for key, _ in joined.lost if self._may_go(key)]
         changes.counts["orphaned"] += len(joined.lost) - len(gone)
         for item, keys in groupby(gone, key=item_of):
+            goes_with_scene = item in self.made_anew
             for number, key in enumerate(keys):
-                changes.delete(key, item if number == 0 else None)
+                changes.delete(key, item if number == 0 and not goes_with_scene else None)
         return self._those_to_look_at(joined, changes, {item_of(key) for key in gone})
 
     def _all_or_nothing(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
@@ -182,7 +192,7 @@ class StreamSurvey:
         is_cleared = bool(len(changes.gone))
         for block in kept.blocks():
             joined = Joined([row[:3] for row in block], [row[3] for row in block], [])
-            again = [is_cleared or taxonomy_of(row[0]) in self.replaced for row in block]
+            again = [is_cleared or self._is_lost(row[0]) for row in block]
             yield _survivors(joined, again, changes)
         kept.close()
 
@@ -232,7 +242,7 @@ class StreamSurvey:
             at += size
         changes.send_new(sent)
         noted: set[int] = set()
-        for row, is_remote in zip(sent, portion.remote, strict=True) if self.kind is Kind.ITEMS else ():
+        for row, is_remote in zip(sent, portion.remote, strict=True) if self.kind in STANDING_ALONE else ():
             if is_remote and row[0][0] not in noted:
                 noted.add(row[0][0])
                 self._note_remote(Change(*row), changes)
@@ -248,10 +258,28 @@ class StreamSurvey:
                 change = self._weighed(Candidate(*row), content, changes)
                 if change is not None:
                     change = change._replace(at=at, size=size)
-                    changes.send(change, reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:]))
-                    if is_remote:
+                    if self._send(change, changes) and is_remote:
                         self._note_remote(change, changes)
             at += size
+
+    def _send(self, change: Change, changes: ChangeSet) -> bool:
+        """False for a scene that can't become what it should be."""
+        if not self._is_other_structure(change):
+            changes.send(change, changes.why(change))
+        elif self.prune:
+            changes.make_anew(change._replace(does=CREATE))
+        else:
+            detail = f"scene {change.key.decode()} is at Nucleus with other frames, items, URLs or sizes"
+            fix = "prune: true lets it be deleted and made anew, with its annotations sent again"
+            self._report(change.place, change.key, "structure of a scene changed", detail, fix)
+            return False
+        return True
+
+    def _is_other_structure(self, change: Change) -> bool:
+        """Nucleus freezes a scene's structure (nucleus-api §6.2). What is in doubt is sent as it is."""
+        if self.kind is not Kind.SCENES or change.does != UPDATE or change.before == CONTENT_UNKNOWN[RAW_SIZE:]:
+            return False
+        return "structure" in changed_parts(self.kind, change.before, change.stamp[RAW_SIZE:])
 
     def _weighed(self, candidate: Candidate, content: bytes, changes: ChangeSet) -> Change | None:
         """Sorts a sound record into created, updated, sent again; or resting, touched, unchanged, which aren't sent."""
@@ -276,7 +304,7 @@ class StreamSurvey:
         changes.counts["unchanged"] += does == RESEND
         return Change(place, key, stamp, does, before[RAW_SIZE:])
 
-    def _report(self, place: bytes, key: bytes, cause: str, detail: str) -> None:
+    def _report(self, place: bytes, key: bytes, cause: str, detail: str, fix: str | None = None) -> None:
         where = self.stream.where(place)
         self.tally.report(
             Problem(
@@ -287,6 +315,7 @@ class StreamSurvey:
                 detail=detail,
                 severity=Severity.INVALID,
                 key=key,
+                fix=fix,
             )
         )
 

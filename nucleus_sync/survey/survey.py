@@ -17,9 +17,9 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.plan.order import Placed, closure, in_order
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
+from nucleus_sync.records.check import Complaint
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
-from nucleus_sync.records.key import item_of
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
@@ -27,6 +27,7 @@ from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
     HOLDS,
+    STANDING_ALONE,
     DeclaredStream,
     check_targets,
     declared_streams,
@@ -40,11 +41,13 @@ from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.removed import Removed, find_removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_datasets, compare_models
+from nucleus_sync.survey.scenes import Census, SceneReader, take_census
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.stream import Known, StreamSurvey
 from nucleus_sync.survey.tally import Tally
 from nucleus_sync.survey.touched import Touched, as_it_stands, known_of_touched
+from nucleus_sync.survey.weights import WeightsFile, look_at_weights
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
@@ -61,6 +64,8 @@ class Surveyed:
     plan: Plan
     changes: Mapping[str, ChangeSet]
     slices: Mapping[str, SliceChanges]
+    weights: Mapping[str, WeightsFile] = field(default_factory=dict)
+    """By the names of the models."""
 
 
 def _silence(_address: str, _text: str) -> None:
@@ -89,10 +94,14 @@ class Survey:
     _readers: dict[str, Reader] = field(default_factory=dict)
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
     _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
+    _censuses: dict[str, Census] = field(default_factory=dict)
+    _refused: dict[str, dict[bytes, Complaint]] = field(default_factory=dict)
+    """Scenes by dataset that can't stand beside the others."""
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
     _failures: list[Failure] = field(default_factory=list)
     _resources: ResourceChanges = field(default_factory=ResourceChanges)
     _removed: Removed = field(default_factory=Removed)
+    _weights: dict[str, WeightsFile] = field(default_factory=dict)
     _reading: Reading = field(init=False)
 
     def run(self) -> Surveyed:
@@ -103,7 +112,7 @@ class Survey:
             self._look()
         finally:
             self._reading.close()
-        return Surveyed(self._plan(), self._changes, self._slices)
+        return Surveyed(self._plan(), self._changes, self._slices, self._weights)
 
     def _look(self) -> None:
         compare_datasets(self.loaded.spec, self._held(), self._resources)
@@ -116,11 +125,25 @@ class Survey:
                 self._look_at(declared)
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
+        self._look_at_weights()
+
+    def _look_at_weights(self) -> None:
+        held = self._held()
+        for name, model in self.loaded.spec.models.items():
+            address = f"model.{name}"
+            if model.weights is None or (self.targets and not any(is_under(address, one) for one in self.targets)):
+                continue
+            noted = held.get(address, {}).get("weights") if self.trust_cache else None
+            path = self.loaded.resolve(model.weights)
+            try:
+                self._weights[name] = look_at_weights(path, model.weights, noted, partial(self.say, address))
+            except SourceError as error:
+                self._failures.append(Failure(address, str(error)))
 
     def _empty(self, address: str) -> None:
         """All records of a stream that is no longer declared go."""
         assert self.ledger is not None  # noqa: S101  (only a ledger knows such streams)
-        stream = undeclared_stream(address)
+        stream = self._undeclared(address)
         changes = ChangeSet(address, stream.kind, None, self.scratch, known=self.ledger.count(address))
         last = b""
         for key, _ in self.ledger.known(address):
@@ -130,6 +153,11 @@ class Survey:
         if stream.kind is Kind.ITEMS:
             self._items[stream.dataset] = lambda: iter(())
 
+    def _undeclared(self, address: str) -> DeclaredStream:
+        stream = undeclared_stream(address)
+        holds_scenes = stream.kind is Kind.ITEMS and stream.dataset in self.loaded.spec.datasets
+        return stream.of_scenes() if holds_scenes and self._has_scenes(stream.dataset) else stream
+
     def _is_wanted(self, declared: DeclaredStream) -> bool:
         """Targeted itself, or the items of something that is."""
         if not self.targets or any(is_under(declared.address, target) for target in self.targets):
@@ -137,7 +165,7 @@ class Survey:
         dependents = (
             other.address
             for other in declared_streams(self.loaded.spec)
-            if declared.kind is Kind.ITEMS and other.dataset == declared.dataset
+            if declared.kind in STANDING_ALONE and other.dataset == declared.dataset
         )
         evaluated = any(target.startswith("evaluation.") for target in self.targets)
         return evaluated or any(is_under(address, target) for address in dependents for target in self.targets)
@@ -183,10 +211,8 @@ class Survey:
 
     def _item_records(self, dataset: str) -> Iterator[Record]:
         """Every item of a dataset as its sources have it, read afresh; what is wrong with them was said before."""
-        sources = self.loaded.spec.datasets[dataset].items
-        stream = DesiredStream(
-            [(name, self._reader(name)) for name in sources], Kind.ITEMS, self.scratch, Tally("", frozenset())
-        )
+        declared = next(each for each in declared_streams(self.loaded.spec) if each.address == items_address(dataset))
+        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, Tally("", frozenset()))
         places = Sorter(self.scratch)
         places.extend((place, key, raw) for key, raw, place in stream.rows())
         picks = (Pick(key, raw, place) for place, key, raw in places.sorted())
@@ -195,8 +221,7 @@ class Survey:
     def _compared(self, declared: DeclaredStream) -> ChangeSet:
         strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
         tally = Tally(declared.address, frozenset(strict))
-        readers = [(name, self._reader(name)) for name in declared.sources]
-        stream = DesiredStream(readers, declared.kind, self.scratch, tally)
+        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally)
         if self.touched is not None:
             return self._touched_only(self.touched, declared, stream, tally)
         begun = self.clock_ns()
@@ -241,7 +266,7 @@ class Survey:
         """The stream as it was found before, where neither its files nor the ledger have changed since."""
         if self.ledger is None or not token or not self.trust_cache or self.retry_rejected:
             return None
-        items = None if declared.kind is Kind.ITEMS else self._changes.get(declared.items_address)
+        items = None if declared.kind in STANDING_ALONE else self._changes.get(declared.items_address)
         if items is not None and not items.is_empty:
             return None
         state = standing_state(self.ledger, declared, token)
@@ -259,6 +284,8 @@ class Survey:
     ) -> ChangeSet:
         """Compare with all that is known, or with what is known `among` the records in question."""
         spec = self.loaded.spec
+        if declared.kind is Kind.SCENES:
+            self._refused[declared.dataset].update(self._census(declared.dataset).conflicts())
         survey = StreamSurvey(
             address=declared.address,
             kind=declared.kind,
@@ -268,8 +295,9 @@ class Survey:
             prune=spec.prunes(declared.dataset),
             scratch=self.scratch,
             reading=self._reading,
-            items=None if declared.kind is Kind.ITEMS else self._items_of(declared.dataset),
+            items=self._awaited_items(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
+            made_anew=self._made_anew(declared),
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
         changes = survey.run()
@@ -295,11 +323,14 @@ class Survey:
         """Stamps of the rejected records that rest: not those which lack an item that this very plan sends."""
         rejected = dict(ledger.rejected_keys(declared.address))
         items = self._changes.get(declared.items_address)
-        if not rejected or declared.kind is Kind.ITEMS or items is None or items.is_empty:
+        if not rejected or declared.kind in STANDING_ALONE or items is None or items.is_empty:
             return rejected
         lacking = {one.key for _, one in ledger.rejections(declared.address) if one.lacks_item}
         wanted = {item_of(key) for key in lacking}
-        coming = {row[1] for row in items.sent if row[1] in wanted}
+        if items.kind is Kind.SCENES:
+            coming = wanted.intersection(self._census(declared.dataset).keys())
+        else:
+            coming = {row[1] for row in items.sent if row[1] in wanted}
         return {key: stamp for key, stamp in rejected.items() if key not in lacking or item_of(key) not in coming}
 
     def _items_of(self, dataset: str) -> Iterator[bytes]:
@@ -307,7 +338,48 @@ class Survey:
         if any(failure.address == address for failure in self._failures):
             raise SourceError(f"{address} can't be read, and this is about its items")
         items = self._items.get(dataset)
+        if items is None and self._has_scenes(dataset):
+            return self._census(dataset).keys()
         return items() if items else self._known_items(address)
+
+    def _awaited_items(self, declared: DeclaredStream) -> Iterator[bytes] | None:
+        """The items without which records are pointless; None where nobody here knows all of them."""
+        if declared.kind in STANDING_ALONE:
+            return None
+        items = self._items_of(declared.dataset)
+        return None if self._has_scenes(declared.dataset) and self._has_strangers(declared.dataset) else items
+
+    def _has_scenes(self, dataset: str) -> bool:
+        return self.loaded.spec.datasets[dataset].kind != "images"
+
+    def _has_strangers(self, dataset: str) -> bool:
+        """Whether Nucleus holds scenes of which the sources don't say, or not yet, what is inside."""
+        scenes = self._changes.get(items_address(dataset))
+        if scenes is None or scenes.source.invalid or scenes.counts["orphaned"]:
+            return True
+        return bool(self._census(dataset).uncut)
+
+    def _census(self, dataset: str) -> Census:
+        """Who is inside the scenes of a dataset's sources."""
+        if dataset not in self._censuses:
+            scenes = self._item_records(dataset) if self.loaded.spec.datasets[dataset].items else ()
+            self._censuses[dataset] = take_census(scenes, self.scratch)  # type: ignore[arg-type]
+        return self._censuses[dataset]
+
+    def _made_anew(self, declared: DeclaredStream) -> frozenset[bytes]:
+        """What is deleted and sent again of that on which these records hang."""
+        scenes = self._changes.get(declared.items_address)
+        if declared.kind in STANDING_ALONE or scenes is None or scenes.kind is not Kind.SCENES:
+            return frozenset()
+        return self._census(declared.dataset).with_items(scenes.made_anew)
+
+    def _readers_of(self, declared: DeclaredStream) -> list[tuple[str, Reader]]:
+        readers = [(name, self._reader(name)) for name in declared.sources]
+        if declared.kind is not Kind.SCENES:
+            return readers
+        dataset = self.loaded.spec.datasets[declared.dataset]
+        refused = self._refused.setdefault(declared.dataset, {})
+        return [(name, SceneReader(name, reader, dataset, refused)) for name, reader in readers]
 
     def _known_items(self, address: str) -> Iterator[bytes]:
         return (key for key, _ in self.ledger.known(address)) if self.ledger else iter(())
@@ -326,7 +398,7 @@ class Survey:
     def _plan(self) -> Plan:
         resources = self._resources
         new_slices = {changes.address for changes in self._slices.values() if changes.is_made_anew}
-        compare_models(self.loaded.spec, self._held(), resources, new_slices=new_slices)
+        compare_models(self.loaded.spec, self._held(), resources, new_slices=new_slices, weights=self._weights)
         placed = [*resources.placed, *self._removed.placed, *self._stream_steps()]
         placed += self._evaluation_steps({entry.step.address for entry in placed})
         placed += (entry for changes in self._slices.values() for entry in changes.placed())
@@ -362,7 +434,7 @@ class Survey:
         return {resource.address: resource.details for resource in self.ledger.resources()} if self.ledger else {}
 
     def _stream_steps(self) -> Iterator[Placed]:
-        undeclared = map(undeclared_stream, self._removed.emptied)
+        undeclared = map(self._undeclared, self._removed.emptied)
         for declared in chain(undeclared, declared_streams(self.loaded.spec)):
             changes = self._changes.get(declared.address)
             if changes is None or changes.is_empty:
@@ -385,7 +457,7 @@ class Survey:
                 address,
                 holds,
                 records=RecordCounts(delete=counts.delete),
-                reasons={"source gone": counts.delete},
+                reasons=changes.gone_reasons,
             )
 
     def _evaluation_steps(self, moving: set[str]) -> Iterator[Placed]:

@@ -176,7 +176,7 @@ def test_lidar_scenes_with_cuboids_come_back_as_they_were_declared(
     assert scene["predicted_categories"] == 1
     (track,) = held.tracks
     assert track.reference_id == "t1"
-    assert "uploadLidarScene" in {job.job_type for job in held.jobs()}
+    assert any(line.endswith("/upload_scenes") for line in lidar_drives.project.sent())
 
 
 def test_video_scenes_come_back_as_they_were_declared(
@@ -188,7 +188,7 @@ def test_video_scenes_come_back_as_they_were_declared(
         assert held.get_scene(wire["reference_id"]) == expected(wire)
     (found,) = held.refloc("two/0")["annotations"]["box"]
     assert (found.label, found.track_reference_id) == ("car", "t9")
-    assert "uploadVideoScene" in {job.job_type for job in held.jobs()}
+    assert any(line.endswith("/upload_video_scenes") for line in video_drives.project.sent())
 
 
 def test_changed_metadata_is_an_update(lidar_drives: Drives, dataset: Callable[[], nucleus.Dataset]) -> None:
