@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import assert_never
@@ -37,6 +37,8 @@ class Sent:
     """What is done with each record, in the order of the ledger's rows."""
     rows: Callable[[], Sequence[BatchRow]]
     where: Callable[[bytes], Where]
+    model_id: str | None = None
+    """Whose predictions they are; None for items and ground truth."""
 
     @cached_property
     def changes(self) -> dict[bytes, Change]:
@@ -119,8 +121,10 @@ async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdi
     doubtful: frozenset[bytes] = frozenset()
     if not accounted:
         rest = [change for key, change in sent.changes.items() if key not in told]
-        look_up = missing_scenes if sent.job_type in SCENE_JOBS else missing_of
-        missing, doubtful = await look_up(runtime, sent.dataset_id, rest)
+        if sent.job_type in SCENE_JOBS:
+            missing, doubtful = await missing_scenes(runtime, sent.dataset_id, rest)
+        else:
+            missing, doubtful = await missing_of(runtime, sent.dataset_id, rest, sent.model_id)
         rejections += [
             _rejection(sent, change, _reason(change, unmatched, outcome), lacks_item=False) for change in missing
         ]
@@ -167,12 +171,24 @@ def matched(sent: Sent, errors: Sequence[JobError]) -> tuple[list[Rejection], li
         found = by_ids.get((reference, error.annotation_id), [])
         if not found and error.annotation_id is None:
             of_item = by_item.get(reference, [])
-            found = of_item if error.lacks_item or len(of_item) == 1 else []
+            found = of_item if error.lacks_item or len(of_item) == 1 else _item_named(error.text, by_item)
         for change in found:
             rejections[change.key] = _rejection(sent, change, error.text, lacks_item=error.lacks_item)
         if not found:
             unmatched.append(error)
     return list(rejections.values()), unmatched
+
+
+def _item_named(text: str, by_item: Mapping[str, list[Change]]) -> list[Change]:
+    """The record of the item with which a plain text begins: `Item street/1.jpg: can't be read`."""
+    words = text.removeprefix("Item ")
+    end = words.find(": ") if words != text else -1
+    while end >= 0:
+        found = by_item.get(words[:end], [])
+        if found:
+            return found if len(found) == 1 else []
+        end = words.find(": ", end + 1)
+    return []
 
 
 def _rejection(sent: Sent, change: Change, reason: str, *, lacks_item: bool) -> Rejection:

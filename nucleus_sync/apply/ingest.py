@@ -182,7 +182,8 @@ class _Sender:
         number = self.runtime.ledger.prepare(new)
         does = bytes([row[3] for row in changes])
         lookup = partial(self.runtime.ledger.rows, number)
-        return Sent(number, request_id, new.job_type, self.target.dataset_id, does, lookup, stream.where)
+        target = self.target
+        return Sent(number, request_id, new.job_type, target.dataset_id, does, lookup, stream.where, target.model_id)
 
     async def _upload(self, batch: Batch, request_id: str) -> str:
         uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id

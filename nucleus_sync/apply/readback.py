@@ -4,73 +4,95 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from nucleus_sync.api.parsed import parsed
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, NotFound
-from nucleus_sync.records.fingerprint import RAW_SIZE, content_hash
+from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts, content_hash
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import item_of
-from nucleus_sync.records.record import key_of
-from nucleus_sync.survey.changes import Change
+from nucleus_sync.records.record import Kind, key_of
+from nucleus_sync.survey.changes import CREATE, Change
 
 _ITEMS_READ_BACK = 2_000
 _AT_ONCE = 16
 
 
-async def missing_of(
-    runtime: Runtime, dataset_id: str, changes: Sequence[Change]
-) -> tuple[list[Change], frozenset[bytes]]:
-    """Which of these Nucleus doesn't hold as they were sent, and the keys of those that can't be told.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where to look."""
 
-    Every item is one read. More than two thousand items stay in doubt and are sent again.
+    dataset_id: str
+    model_id: str | None
+
+
+async def missing_of(
+    runtime: Runtime, dataset_id: str, changes: Sequence[Change], model_id: str | None = None
+) -> tuple[list[Change], frozenset[bytes]]:
+    """Which of these Nucleus doesn't hold at all, and the keys of those of which it can't be told.
+
+    With a model its predictions are looked at, else the ground truth. Every item is one read; more than two thousand
+    items stay in doubt and are sent again.
     """
     in_order = sorted(changes, key=lambda change: change.key)
     by_item = {item: list(group) for item, group in groupby(in_order, key=lambda change: item_of(change.key))}
     if len(by_item) > _ITEMS_READ_BACK:
         return [], frozenset(change.key for change in changes)
+    place = _Place(dataset_id, model_id)
     slots = asyncio.Semaphore(_AT_ONCE)
     results = await asyncio.gather(
-        *(_looked_up(runtime, dataset_id, item.decode(), group, slots) for item, group in by_item.items())
+        *(_looked_up(runtime, place, item.decode(), group, slots) for item, group in by_item.items())
     )
     missing = [change for found, _ in results for change in found]
     return missing, frozenset(key for _, doubtful in results for key in doubtful)
 
 
 async def _looked_up(
-    runtime: Runtime, dataset_id: str, reference_id: str, changes: list[Change], slots: asyncio.Semaphore
+    runtime: Runtime, place: _Place, reference_id: str, changes: list[Change], slots: asyncio.Semaphore
 ) -> tuple[list[Change], list[bytes]]:
     async with slots:
         try:
-            found = await runtime.api.items.get(dataset_id, reference_id)
+            held = await _contents(runtime, place, reference_id)
         except NotFound:
             return changes, []
         except ApiError:
             return [], [change.key for change in changes]
-    held: dict[bytes, bytes | None] = {reference_id.encode(): _item_content(found.item)}
-    for wire in found.records:
+    missing = [change for change in changes if change.key not in held]
+    there = [change for change in changes if change.key in held]
+    return missing, [change.key for change in there if not _is_surely_held(change, held[change.key])]
+
+
+async def _contents(runtime: Runtime, place: _Place, reference_id: str) -> dict[bytes, bytes]:
+    """What Nucleus holds of one item: hashes of contents by key."""
+    held: dict[bytes, bytes] = {}
+    if place.model_id is None:
+        found = await runtime.api.items.get(place.dataset_id, reference_id)
+        held[reference_id.encode()] = _item_content(found.item)
+        records = found.records
+    else:
+        records = await runtime.api.predictions.on_item(place.dataset_id, place.model_id, reference_id)
+    for wire in records:
         record = parsed(wire)
         if record is not None:
             held[key_of(record)] = content_hash(record)
-    return [change for change in changes if not _is_held(change, held)], []
+    return held
 
 
-def _is_held(change: Change, held: dict[bytes, bytes | None]) -> bool:
-    if change.key not in held:
+def _is_surely_held(change: Change, content: bytes) -> bool:
+    """Whether it is there as it was sent: an update that was refused leaves the older content under the same key."""
+    wanted = change.stamp[RAW_SIZE:]
+    if content == wanted:
+        return True
+    if change.key != item_of(change.key):
         return False
-    content = held[change.key]
-    # A local image comes back under Nucleus's own URL: that it is there with its metadata is all that can be seen.
-    return content is None or content == change.stamp[RAW_SIZE:] or _same_metadata(content, change.stamp[RAW_SIZE:])
+    # Sizes don't come back, and a picture that was uploaded comes back under Nucleus's own URL.
+    differs = set(changed_parts(Kind.ITEMS, content, wanted))
+    return not differs - {"size", "embedding"} or (change.does == CREATE and "metadata" not in differs)
 
 
-def _same_metadata(one: bytes, other: bytes) -> bool:
-    return one[12:14] == other[12:14]
-
-
-def _item_content(item: Any) -> bytes | None:
-    url = item.source_url
-    if not url:
-        return None
+def _item_content(item: Any) -> bytes:
+    url = item.source_url or ""
     return content_hash(Item(reference_id=item.reference_id, metadata=item.metadata or {}, image_url=url))

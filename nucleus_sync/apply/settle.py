@@ -56,6 +56,11 @@ def _leave_to_the_plan(runtime: Runtime, batch: Batch) -> None:
     runtime.ledger.finish(batch.id, BatchState.SETTLED)
 
 
+def _model_id(runtime: Runtime, batch: Batch) -> str | None:
+    holder = batch.address.partition(".predictions.")[0]
+    return runtime.nucleus_id(holder) if holder != batch.address else None
+
+
 async def _conclude(runtime: Runtime, batch: Batch, job_id: str, places: Places) -> None:
     try:
         outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
@@ -75,6 +80,7 @@ async def _conclude(runtime: Runtime, batch: Batch, job_id: str, places: Places)
         bytes([UPDATE]) * batch.records,
         partial(runtime.ledger.rows, batch.id),
         lambda place: places(batch, place),
+        _model_id(runtime, batch),
     )
     verdict = await judge(runtime, sent, outcome)
     if verdict.state is BatchState.UNKNOWN:
