@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import sys
 import threading
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from nucleus_sync.events import Event, Finished
     from nucleus_sync.plan.plan import Plan
+
+
+_GLANCE = 0.2
+"""Seconds after which a waiting question looks whether it was stopped."""
 
 
 @click.command("apply")
@@ -168,9 +173,12 @@ def _ask(screen: Screen) -> None:
             "apply needs approval, and nobody can answer here; nothing was done",
             fix="add --auto-approve, or approve a saved plan: nucleus-sync plan --out FILE; nucleus-sync apply FILE",
         )
-    sys.stderr.write("Do this? Only 'yes' is taken for it: ")
-    sys.stderr.flush()
     with _stoppable():
+        sys.stderr.write("Do this? Only 'yes' is taken for it: ")
+        sys.stderr.flush()
+        # The system may hand a signal to any thread, and then it interrupts no read of this one.
+        while not select.select([sys.stdin], [], [], _GLANCE)[0]:
+            pass
         said = sys.stdin.readline()
     if said.strip() != "yes":
         raise Declined("not approved; nothing was done")
