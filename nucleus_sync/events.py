@@ -78,6 +78,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What was sent was read back: `verified` of the `looked_at` records are at Nucleus as they should be."""
+
+    address: str
+    verified: int
+    looked_at: int
+    total: int
+    """How many are known in all; more than were looked at where only a sample was drawn."""
+    held: int | None = None
+    """How many Nucleus counts itself, where it does."""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluated:
     """An evaluation has numbers."""
 
@@ -102,4 +116,6 @@ class Finished:
     resent: int = 0
 
 
-Event = StepStarted | JobSubmitted | JobFinished | RecordRejected | StepFinished | Note | Evaluated | Finished
+Event = (
+    StepStarted | JobSubmitted | JobFinished | RecordRejected | StepFinished | Note | Verified | Evaluated | Finished
+)

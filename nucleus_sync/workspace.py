@@ -45,6 +45,8 @@ class Choices:
     trust_cache: bool = True
     allow_deletes: bool = False
     retry_rejected: bool = False
+    verify: bool = False
+    """Read back what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,7 @@ class Workspace:
             allow_deletes=choices.allow_deletes,
             give_stop=self._around.give_stop,
             make_api=lambda: self.fenced_api(found, ledger, emit),
+            verify=choices.verify,
         )
         return session.run()
 

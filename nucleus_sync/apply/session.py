@@ -17,6 +17,7 @@ from nucleus_sync.apply.perform import perform
 from nucleus_sync.apply.run import Outcome, run
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.settle import settle
+from nucleus_sync.apply.verify import perform_and_verify
 from nucleus_sync.errors import CredentialsError, Exit, Interrupted
 from nucleus_sync.events import Event, Finished
 from nucleus_sync.ledger.batches import Batch
@@ -46,6 +47,8 @@ class Session:
     emit: Callable[[Event], None]
     allow_deletes: bool
     make_api: Callable[[], Api]
+    verify: bool = False
+    """Whether what was sent is read back."""
     give_stop: Callable[[Callable[[], None]], None] | None = None
     """Told what stops this apply, as Ctrl-C does, from another thread."""
 
@@ -81,7 +84,7 @@ class Session:
         if not self.approve(plan):
             return self._finished(plan, runtime, Outcome(), begun, Exit.ERROR)
         number = self.ledger.begin_run("apply", plan.digest())
-        outcome = await run(plan, runtime, perform)
+        outcome = await run(plan, runtime, perform_and_verify if self.verify else perform)
         remember_applied(self.loaded.spec, self.ledger, surveyed, outcome.steps)
         finished = self._finished(plan, runtime, outcome, begun, self._exit_code(runtime, outcome))
         self.ledger.finish_run(number, finished.exit_code, dict(runtime.done))

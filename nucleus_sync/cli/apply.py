@@ -34,6 +34,7 @@ _GLANCE = 0.2
 @click.option("--allow-deletes", is_flag=True, help="Delete even more than delete_limit.")
 @click.option("--retry-rejected", is_flag=True, help="Send records again that Nucleus rejected before.")
 @click.option("--no-cache", is_flag=True, help="Read files again that have not changed.")
+@click.option("--verify", is_flag=True, help="Read back what was sent: all of it, or a sample of large streams.")
 @global_flags
 def command(
     plan_file: str | None,
@@ -42,6 +43,7 @@ def command(
     allow_deletes: bool,
     retry_rejected: bool,
     no_cache: bool,
+    verify: bool,
 ) -> int:
     """Plan, ask, and do it; with a saved PLAN do exactly that, or refuse a stale one.
 
@@ -56,6 +58,7 @@ def command(
         trust_cache=not no_cache,
         allow_deletes=allow_deletes,
         retry_rejected=retry_rejected,
+        verify=verify,
     )
     watch = _Watch(call.screen, saved, auto_approve=auto_approve)
     with call.workspace() as space, watch:

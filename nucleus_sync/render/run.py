@@ -14,6 +14,7 @@ from nucleus_sync.events import (
     RecordRejected,
     StepFinished,
     StepStarted,
+    Verified,
 )
 from nucleus_sync.render.metrics import metrics_text
 from nucleus_sync.render.text import PLAIN, Palette, Style, count, duration, size, visible, visible_lines
@@ -39,12 +40,23 @@ def event_text(event: Event, palette: Palette = PLAIN) -> str:
         case Note():
             about = f"{visible(event.address)}  " if event.address else ""
             return palette.paint(Style.DIM, f"  note      {about}{visible(event.text)}")
+        case Verified():
+            return _verified(event, palette)
         case Evaluated():
             return metrics_text(event, palette).rstrip("\n")
         case Finished():
             return finished_text(event, palette)
         case _:
             assert_never(event)
+
+
+def _verified(event: Verified, palette: Palette) -> str:
+    of_all = f" (a sample of {event.total:,})" if event.total > event.looked_at else ""
+    others = ""
+    if event.held is not None and event.held != event.total:
+        others = f"; Nucleus counts {event.held:,}, the ledger {event.total:,}"
+    line = f"  verified  {visible(event.address)}  {event.verified:,}/{event.looked_at:,}{of_all}{others}"
+    return palette.paint(Style.BAD if event.verified < event.looked_at else Style.CREATE, line)
 
 
 def _job_finished(event: JobFinished, palette: Palette) -> str:
