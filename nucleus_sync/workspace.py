@@ -308,7 +308,7 @@ class Workspace:
             emit(Note("", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}"))
 
         if found.embedded:
-            return Api(self._start_emulator(), ApiKey("embedded"), on_retry=on_retry, checkpoint=checkpoint)
+            return Api(self.start_emulator(), ApiKey("embedded"), on_retry=on_retry, checkpoint=checkpoint)
         key = found.api_key or found.limited_access_key
         if key is None:
             raise CredentialsError("there is no API key")
@@ -323,7 +323,8 @@ class Workspace:
             checkpoint=checkpoint,
         )
 
-    def _start_emulator(self) -> str:
+    def start_emulator(self) -> str:
+        """The address of the embedded emulator, which runs as long as this workspace is open."""
         if self._around.emulator is not None:
             return self._around.emulator()
         try:

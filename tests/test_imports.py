@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "emulator",
     },
     "upkeep": {"errors", "events", "ledger", "survey", "api", "refresh", "apply", "workspace"},
-    "watch": {"errors", "records", "spec", "plan", "events", "workspace"},
+    "watch": {"errors", "records", "spec", "sources", "plan", "ledger", "events", "survey", "workspace"},
     "render": {"errors", "events", "plan", "records"},
     "cli": {
         "errors", "records", "spec", "ledger", "plan", "events", "api", "workspace", "upkeep", "refresh", "watch",
@@ -49,7 +49,8 @@ DOORS = {
     "click": {"cli"},
     "rich_click": {"cli"},
     "rich": {"cli", "render/progress.py"},
-    "watchdog": {"watch.py"},
+    "watchdog": {"watch/observe.py"},
+    "prometheus_client": {"watch/metrics.py"},
     "sqlite_utils": {"ledger"},
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},

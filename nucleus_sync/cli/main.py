@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COMMANDS = (
-    "init", "validate", "plan", "show", "apply", "status", "errors",
+    "init", "validate", "plan", "show", "apply", "watch", "status", "errors",
     "refresh", "import", "state", "resolve", "history", "unlock", "doctor", "schema", "emulator", "demo",
 )  # fmt: skip
 

@@ -179,6 +179,7 @@ class ImagesReader:
 
     def _examined(self, report: Report) -> Iterator[tuple[Found, Facts]]:
         """All files with their facts, a few at a time."""
+        self._report_absent(report)
         files = self._walk(lambda odd: report(self._odd(odd)), self._waits(report))
         with _Examiners(self._examine) as examiners:
             while batch := list(islice(files, _TOGETHER)):
@@ -191,6 +192,14 @@ class ImagesReader:
                         remember(self._surroundings, self._spec.path, found.path, facts, started)
                     if not self._is_incomplete(found, facts, report):
                         yield found, facts
+
+    def _report_absent(self, report: Report) -> None:
+        """Files that went away a moment ago are often written anew: their records aren't taken for gone."""
+        patience = self._surroundings.patience
+        for path in patience.absent(self._root) if patience else ():
+            name = os.path.relpath(path, self._root)
+            if self._wanted(name):
+                report(self._waiting(name, "went away just now"))
 
     def _examine(self, found: Found) -> Facts:
         return examine(os.path.join(self._root, found.path), whole=self._is_local)

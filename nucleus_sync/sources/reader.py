@@ -60,6 +60,9 @@ class Patience(Protocol):
     def waits_for(self, path: str, stat: os.stat_result) -> bool:
         """Whether a file doesn't count yet; asked for every file of a folder."""
 
+    def absent(self, root: str) -> Iterable[str]:
+        """Files of a folder that went away just now, and may be on their way back."""
+
     def incomplete(self, path: str, why: str) -> None:
         """Told of a file whose end is missing, which doesn't count either."""
 
