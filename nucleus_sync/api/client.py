@@ -27,6 +27,7 @@ from nucleus_sync.api.retry import Policy, http_date
 from nucleus_sync.api.scenes import Scenes
 from nucleus_sync.api.slices import Slices
 from nucleus_sync.api.uploads import Uploads
+from nucleus_sync.api.weights import Weights
 from nucleus_sync.api.wire import DatasetSummary
 
 __all__ = ["Api", "ApiKey", "Checked", "Credentials", "LimitedKey", "RetryNote"]
@@ -90,6 +91,7 @@ class Api:
         self.evaluations = Evaluations(exchange)
         self.benchmarks = Benchmarks(exchange)
         self.jobs = Jobs(exchange)
+        self.weights = Weights(exchange)
         self.uploads = Uploads(exchange, storage_endpoint)
         self.poller = Poller(self.jobs, self._around)
 

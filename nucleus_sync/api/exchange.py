@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 import msgspec
 
 from nucleus_sync.api.calls import Call
 from nucleus_sync.api.credentials import Credentials, scrub, scrub_bytes
-from nucleus_sync.api.http import Answer, Transport, storage_name
+from nucleus_sync.api.http import Answer, FilePiece, Transport, storage_name
 from nucleus_sync.api.refusal import answer_text, refusal
 from nucleus_sync.api.retry import OUTAGES, Again, Failure, Policy, Safety, Verdict, next_move, retry_after
 from nucleus_sync.api.throttle import Throttle
@@ -121,14 +120,15 @@ class Exchange:
             self._throttle,
         )
 
-    async def put_file(self, url: str, path: Path, size: int) -> Answer:
-        """One attempt to send the file to a signed URL; whoever calls repeats it with a fresh one."""
+    async def put_file(self, url: str, piece: FilePiece, *, once: bool = True) -> Answer:
+        """Send bytes to a signed URL; by default one attempt, for whoever calls repeats it with a fresh one."""
 
         async def send() -> Answer | Failure:
-            return await self._transport.put_file(url, path, size)
+            return await self._transport.put_file(url, piece)
 
-        once = Policy(attempts=1, outage_attempts=1, patience=self._policy.patience)
-        errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, once, is_storage=True)
+        single = Policy(attempts=1, outage_attempts=1, patience=self._policy.patience)
+        policy = single if once else self._policy
+        errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, policy, is_storage=True)
         return await self._until_settled(send, errand, self._storage_throttle)
 
     @property

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +39,17 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """`size` bytes of a file from `offset` on; up to its end where `offset` is None, which must then be there."""
+
+    path: Path
+    size: int
+    offset: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that the URL was signed with."""
 
 
 class Transport:
@@ -73,9 +84,10 @@ class Transport:
         pool = self._fresh if fresh else self._pool
         return await pool.send(method, f"{self._endpoint}/{target}", headers, body)
 
-    async def put_file(self, url: str, path: Path, size: int) -> Answer | Failure:
-        """The file to a signed URL: with its length, without credentials or content type (nucleus-api §3.1)."""
-        return await self._storage.send("PUT", url, {"Content-Length": str(size)}, _file_bytes(path, size))
+    async def put_file(self, url: str, piece: FilePiece) -> Answer | Failure:
+        """The bytes to a signed URL: with their length, without credentials (nucleus-api §3.1, §15)."""
+        headers = {**piece.headers, "Content-Length": str(piece.size)}
+        return await self._storage.send("PUT", url, headers, _file_bytes(piece.path, piece.size, piece.offset))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -238,10 +250,11 @@ async def _multipart_bytes(body: Multipart) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _file_bytes(path: Path, size: int) -> AsyncIterator[bytes]:
+async def _file_bytes(path: Path, size: int, offset: int | None = None) -> AsyncIterator[bytes]:
     """Exactly `size` bytes of the file, which must not have grown or shrunk since it was measured."""
     file = await asyncio.to_thread(_open, path)
     try:
+        file.seek(offset or 0)  # before the first read this moves a number, nothing on the disk
         left = size
         while left > 0:
             chunk = await asyncio.to_thread(file.read, min(CHUNK, left))
@@ -249,7 +262,8 @@ async def _file_bytes(path: Path, size: int) -> AsyncIterator[bytes]:
                 raise _changed(path, size)
             left -= len(chunk)
             yield chunk
-        if await asyncio.to_thread(file.read, 1):
+        beyond = b"" if offset is not None else await asyncio.to_thread(file.read, 1)
+        if beyond:
             raise _changed(path, size)
     finally:
         file.close()

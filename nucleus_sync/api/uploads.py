@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from nucleus_sync.api.calls import Call, get, given, post
 from nucleus_sync.api.exchange import Exchange
+from nucleus_sync.api.http import FilePiece
 from nucleus_sync.api.multipart import PNG, SNIFFED_BYTES, FilePart, Multipart, file_names, image_type
 from nucleus_sync.api.retry import Failure, Safety
 from nucleus_sync.api.wire import Job, UploadTally
@@ -62,7 +63,7 @@ class Uploads:
         for attempt in count(1):
             url = await self._signed_url(dataset_id, request_id)
             try:
-                await self._exchange.put_file(url, path, size)
+                await self._exchange.put_file(url, FilePiece(path, size))
             except ApiError as error:
                 failure = _storage_failure(error)
                 await self._exchange.pause_or_raise(("PUT", "storage"), error, failure, attempt=attempt, begun=begun)

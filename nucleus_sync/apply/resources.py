@@ -95,10 +95,10 @@ def _tag_changes(before: Resource, step: Step) -> tuple[list[str], list[str]]:
     return sorted(new - old), sorted(old - new)
 
 
-def put(runtime: Runtime, step: Step, nucleus_id: str | None, **more: object) -> None:
-    """Write down how a resource is now; `more` goes into its details."""
+def put(runtime: Runtime, step: Step, nucleus_id: str | None) -> None:
+    """Write down how a resource is now."""
     before = runtime.ledger.resource(step.address)
-    details = {**(before.details if before else {}), "wanted": dict(step.wanted), **more}
+    details = {**(before.details if before else {}), "wanted": dict(step.wanted)}
     runtime.ledger.put_resource(Resource(step.address, str(step.holds), nucleus_id, digest_of(step.wanted), details))
 
 
@@ -138,10 +138,31 @@ async def create_model(runtime: Runtime, step: Step) -> None:
         except ApiError:
             runtime.ledger.abandon_creation(step.address)
             raise
-    # What it was trained on is told afterwards; until then the ledger doesn't say that it was.
-    told = {key: value for key, value in wanted.items() if key != "trained_slices"}
-    finish(runtime, step.address, model_id, told)
+    finish(runtime, step.address, model_id, _without_extras(wanted))
     await _tell_slices(runtime, step, model_id)
+    await _keep_weights(runtime, step, model_id)
+    put(runtime, step, model_id)
+
+
+def _without_extras(wanted: dict[str, object]) -> dict[str, object]:
+    """What a model is made with: the rest is told afterwards, and until then the ledger doesn't say that it was."""
+    return {key: value for key, value in wanted.items() if key not in ("trained_slices", "weights")}
+
+
+async def _keep_weights(runtime: Runtime, step: Step, model_id: str) -> None:
+    """Once for each content: the ledger remembers the digest of what was uploaded."""
+    before = _applied(runtime, step).details
+    wanted, held = step.wanted.get("weights"), before["wanted"].get("weights")
+    file = runtime.weights.get(step.address.partition(".")[2])
+    if wanted is None and held is not None:
+        await runtime.api.weights.delete(model_id)
+    if file is None or wanted is None:
+        return
+    if wanted != held:
+        await runtime.api.weights.upload(model_id, file.path, file.size, file.sha256)
+    resource = _applied(runtime, step)
+    details = {**resource.details, "wanted": {**resource.details["wanted"], "weights": wanted}, "weights": file.noted()}
+    runtime.ledger.put_resource(Resource(step.address, resource.kind, model_id, resource.digest, details))
 
 
 async def _tell_slices(runtime: Runtime, step: Step, model_id: str) -> None:
@@ -155,7 +176,9 @@ async def _tell_slices(runtime: Runtime, step: Step, model_id: str) -> None:
     if removed:
         await runtime.api.models.remove_trained_slices(model_id, removed)
     if ids or told:
-        put(runtime, step, model_id, slice_ids=ids)
+        runtime.ledger.put_resource(
+            Resource(step.address, before.kind, model_id, before.digest, {**before.details, "slice_ids": ids})
+        )
 
 
 async def found_model(runtime: Runtime, reference_id: str) -> str | None:
@@ -165,7 +188,7 @@ async def found_model(runtime: Runtime, reference_id: str) -> str | None:
 
 
 async def update_model(runtime: Runtime, step: Step) -> None:
-    """Only tags and the slices that it was trained on can change."""
+    """Only tags, weights and the slices that it was trained on can change."""
     before = _applied(runtime, step)
     models, model_id = runtime.api.models, runtime.nucleus_id(step.address)
     added, removed = _tag_changes(before, step)
@@ -174,6 +197,7 @@ async def update_model(runtime: Runtime, step: Step) -> None:
     if removed:
         await models.remove_tags(model_id, removed)
     await _tell_slices(runtime, step, model_id)
+    await _keep_weights(runtime, step, model_id)
     put(runtime, step, model_id)
 
 
@@ -194,5 +218,5 @@ async def settle_creation(runtime: Runtime, creation: Creation) -> None:
         runtime.ledger.abandon_creation(creation.address)
     else:
         runtime.emit(Note(creation.address, f"an interrupted run has made it: {found} is adopted"))
-        wanted = {key: value for key, value in wanted.items() if key != "trained_slices"}
+        wanted = _without_extras(wanted)
         finish(runtime, creation.address, found, wanted)

@@ -16,6 +16,7 @@ from nucleus_sync.errors import NucleusSyncError
 from nucleus_sync.events import Event
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.slices import SliceChanges
+from nucleus_sync.survey.weights import WeightsFile
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -53,6 +54,7 @@ class Runtime:
     scratch: Path
     emit: Callable[[Event], None]
     slices: Mapping[str, SliceChanges] = field(default_factory=dict)
+    weights: Mapping[str, WeightsFile] = field(default_factory=dict)
     new_id: Callable[[], str] = lambda: uuid4().hex
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

@@ -74,7 +74,7 @@ class Session:
         await settle(runtime, place_of)
         surveyed = await asyncio.to_thread(self.survey)
         plan = surveyed.plan
-        runtime.changes, runtime.slices = surveyed.changes, surveyed.slices
+        runtime.changes, runtime.slices, runtime.weights = surveyed.changes, surveyed.slices, surveyed.weights
         remember(self.loaded.spec, self.ledger, surveyed)
         if plan.invalid_streams:
             self.approve(plan)

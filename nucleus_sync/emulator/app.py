@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from . import storage
+from . import storage, weights
 from .calls import Answer, Call, Part
 from .control import PREFIX as CONTROL
 from .control import Control
@@ -97,6 +97,8 @@ class App:
     ) -> Response:
         if request.url.path.startswith(storage.PREFIX):
             return await storage.put(self._world, request)
+        if request.url.path.startswith(weights.PREFIX):
+            return await weights.storage(self._world, request)
         if path is None:
             return _not_found()
         try:

@@ -184,6 +184,8 @@ def _slices(c: sqlite3.Connection, pk: int) -> Iterator[dict[str, Any]]:
 
 def _model(world: World, c: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
     slices = [world.ids.read("slc", name) for name in from_json(row["trained_slices"])]
+    query = "SELECT filename, content_type, size, sha256 FROM weights WHERE model = ?"
+    weights = c.execute(query, (row["pk"],)).fetchone()
     names = [c.execute("SELECT name FROM slices WHERE pk = ?", (pk,)).fetchone() for pk in slices]
     return {
         "reference_id": row["reference_id"],
@@ -192,6 +194,7 @@ def _model(world: World, c: sqlite3.Connection, row: sqlite3.Row) -> dict[str, A
         "tags": from_json(row["tags"]),
         "trained_slices": [name[0] if name else None for name in names],
         "runs": c.execute("SELECT count(*) FROM runs WHERE model = ? AND NOT free", (row["pk"],)).fetchone()[0],
+        "weights": dict(weights) if weights else None,
     }
 
 

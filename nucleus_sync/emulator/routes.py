@@ -9,6 +9,7 @@ from . import (
     routes_predictions,
     routes_records,
     routes_slices,
+    weights,
 )
 from .calls import Route, Table
 
@@ -34,11 +35,6 @@ GET slice/{slc}/embeddings
 GET slice/{slc}/export_raw_json
 GET slice/{slc}/exportScaleTaskInfo
 POST slice/{slc}/{project}/send_to_labeling
-POST model/{prj}/weights/presign
-POST model/{prj}/weights/finalize
-GET model/{prj}/weights
-GET model/{prj}/weights/download
-DELETE model/{prj}/weights
 POST indexing/{ds}
 DELETE indexing/{ds}
 POST indexing/{ds}/setPrimary
@@ -81,6 +77,7 @@ TABLE = Table(
         *routes_models.ROUTES,
         *routes_slices.ROUTES,
         *routes_evaluations.ROUTES,
+        *weights.ROUTES,
         *_not_emulated(),
     ]
 )

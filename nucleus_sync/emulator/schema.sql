@@ -107,6 +107,23 @@ CREATE TABLE IF NOT EXISTS models (
     created        TEXT NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS weights (
+    model        INTEGER PRIMARY KEY REFERENCES models ON DELETE CASCADE,
+    filename     TEXT,
+    content_type TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    sha256       TEXT NOT NULL           -- name of the file in the media folder
+);
+
+CREATE TABLE IF NOT EXISTS weight_uploads (
+    upload       TEXT PRIMARY KEY,
+    model        INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+    size         INTEGER NOT NULL,       -- as declared
+    content_type TEXT,
+    filename     TEXT,
+    checksum     TEXT                    -- SHA-256 as declared
+);
+
 CREATE TABLE IF NOT EXISTS runs (
     pk           INTEGER PRIMARY KEY AUTOINCREMENT,
     model        INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,

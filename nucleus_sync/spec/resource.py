@@ -124,5 +124,7 @@ class Model(SpecPart):
     """Slices that the model was trained on, each as `dataset.slice`."""
     bundle_name: Text | None = None
     """Name of the hosted bundle that runs it; fixed once the model exists."""
+    weights: PathText | None = None
+    """A file of its weights, uploaded once for each content; at most 10 GiB."""
     predictions: dict[Name, SourceNames] = Field(default_factory=dict)
     """By dataset, the sources whose predictions are the model's."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.plan import Failure
 from nucleus_sync.plan.steps import Action, Holds, Step
+from nucleus_sync.survey.weights import WeightsFile
 
 if TYPE_CHECKING:
     from nucleus_sync.spec.model import Dataset, Model, Spec, Taxonomy
@@ -49,14 +50,28 @@ def compare_datasets(spec: Spec, held: Held, changes: ResourceChanges) -> None:
             _weigh_taxonomy(changes, _taxonomy(name, title, taxonomy), held, prune=spec.prunes(name))
 
 
-def compare_models(spec: Spec, held: Held, changes: ResourceChanges, *, new_slices: Collection[str]) -> None:
-    """Walks the spec's models; those trained on one of `new_slices`, which get new ids, are told of them."""
+def compare_models(
+    spec: Spec,
+    held: Held,
+    changes: ResourceChanges,
+    *,
+    new_slices: Collection[str],
+    weights: Mapping[str, WeightsFile],
+) -> None:
+    """Walks the spec's models; those trained on one of `new_slices`, which get new ids, are told of them.
+
+    `weights` are the files by the models' names.
+    """
     for name, model in spec.models.items():
         address = f"model.{name}"
         trained = trained_on(model)
-        resource = _Resource(address, Holds.MODEL, model_wanted(model), model=name, after=frozenset(trained))
         before = _applied(held, address)
-        before = None if before is None else {"tags": [], **before}
+        wanted = model_wanted(model)
+        if name in weights:
+            wanted["weights"] = weights[name].sha256
+        elif before and "weights" in before and not spec.settings.prune:
+            wanted["weights"] = before["weights"]  # what is no longer declared stays
+        resource = _Resource(address, Holds.MODEL, wanted, model=name, after=frozenset(trained))
         renewed = [one for one in trained if one in new_slices] if before else []
         _weigh(changes, resource, before, _MODEL_FIXED, {f"{one} made anew": 1 for one in renewed})
 

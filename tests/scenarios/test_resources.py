@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import nucleus
@@ -257,7 +258,7 @@ def test_a_slice_grows_shrinks_and_goes(street: Project, client: nucleus.Nucleus
     def held() -> list[str]:
         (found,) = street.dataset()["slices"]
         (known,) = _dataset(client).slices
-        assert client.get_slice(known).name == "some"
+        assert sorted(item.reference_id for item in known.items) == found["items"]
         references: list[str] = found["items"]
         return references
 
@@ -361,3 +362,64 @@ def test_a_removed_model_goes_with_its_predictions(street: Project, client: nucl
     assert street("apply", "--auto-approve").code == 9
     _done(street, "--allow-deletes")
     assert client.models == []
+
+
+def _weights(project: Project) -> Any:
+    (model,) = project.world()["models"]
+    return model["weights"]
+
+
+def test_weights_are_uploaded_once_for_each_content(
+    street: Project, client: nucleus.NucleusClient, tmp_path: Path
+) -> None:
+    file = street.folder / "cnn.pt"
+    file.write_bytes(b"first")
+    _change(street, "models", "cnn", "weights", to="cnn.pt")
+    _done(street)
+    (model,) = client.models
+    told = model.weights()
+    assert (told.present, told.size_bytes, told.original_filename) == (True, 5, "cnn.pt")
+    assert Path(model.download_weights(str(tmp_path / "back"), progress=False)).read_bytes() == b"first"
+
+    file.write_bytes(b"first")  # written again
+    assert _steps(street) == []
+    file.write_bytes(b"second")
+    assert _steps(street) == ["model.cnn:update"]
+    sent = len(street.sent())
+    _done(street)
+    assert [one.rpartition("/")[2] for one in street.sent()[sent:]] == ["presign", "0", "finalize"]
+    assert _weights(street)["size"] == 6
+
+    _change(street, "settings", "prune", to=False)
+    _change(street, "models", "cnn", "weights")
+    assert _steps(street) == []
+    _change(street, "settings", "prune", to=True)
+    _done(street)
+    assert not model.weights().present
+
+
+def test_large_weights_go_up_in_parts(street: Project, client: nucleus.NucleusClient, tmp_path: Path) -> None:
+    content = bytes(range(256)) * (40 * 1024)  # 10 MiB
+    (street.folder / "cnn.pt").write_bytes(content)
+    _change(street, "models", "cnn", "weights", to="cnn.pt")
+    _done(street)
+    (model,) = client.models
+    assert Path(model.download_weights(str(tmp_path / "back"), progress=False)).read_bytes() == content
+
+
+def test_weights_that_fail_leave_a_model_that_lacks_them(street: Project) -> None:
+    (street.folder / "cnn.pt").write_bytes(b"first")
+    _change(street, "models", "cnn", "weights", to="cnn.pt")
+    street.emulator.inject([{"match": {"path": "weights/finalize", "times": 1}, "effect": {"status": 400}}])
+    assert street.apply()["exit_code"] == 3
+    assert _weights(street) is None
+    assert "model.cnn:update" in _steps(street)
+    _done(street)
+    assert _weights(street)["size"] == 5
+
+
+def test_weights_that_are_not_there_are_said(street: Project) -> None:
+    _change(street, "models", "cnn", "weights", to="cnn.pt")
+    answer = street("plan")
+    assert answer.code == 6
+    assert "the weights can't be read" in answer.text
