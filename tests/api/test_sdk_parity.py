@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nucleus
@@ -19,15 +20,25 @@ from nucleus_sync.records.annotation import (
     Box,
     BoxGeometry,
     Category,
+    Cuboid,
+    CuboidGeometry,
     Mask,
     MultiCategory,
     Point,
+    Point3,
     Polygon,
     Segment,
     Vertices,
 )
+from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.item import Item, LocalItem
-from nucleus_sync.records.record import Record, wire_line
+from nucleus_sync.records.problem import Problem
+from nucleus_sync.records.record import Kind, Record, wire_line
+from nucleus_sync.sources.ndjson import RecordsReader
+from nucleus_sync.sources.reader import Pick, Surroundings
+from nucleus_sync.spec.resource import Dataset
+from nucleus_sync.spec.source import RecordsSource
+from nucleus_sync.survey.scenes import SceneReader
 
 from .conftest import KEY
 from .recorder import Recorder, Reply, Request
@@ -71,6 +82,8 @@ ROUTES: dict[str, Any] = {
     "DELETE /dataset/ds_1/taxonomy": TAXONOMY,
     "POST /dataset/ds_1/create_slice": {"slice_id": "slc_1"},
     "POST /dataset/ds_1/append": JOB,
+    "POST /ds_1/upload_scenes?async=1": JOB,
+    "POST /ds_1/upload_video_scenes?async=1": JOB,
     "POST /dataset/ds_1/annotate?async=1": JOB,
     "POST /dataset/ds_1/annotate": TALLY,
     "POST /dataset/ds_1/model/prj_1/uploadPredictions?async=1": JOB,
@@ -126,6 +139,10 @@ Ours = Callable[[Api], Awaitable[Any]]
 
 def _dataset(client: nucleus.NucleusClient) -> nucleus.Dataset:
     return nucleus.Dataset("ds_1", client)
+
+
+class _SceneDataset(nucleus.Dataset):
+    is_scene = True
 
 
 def _slice(client: nucleus.NucleusClient) -> nucleus.Slice:
@@ -401,6 +418,90 @@ SDK_PREDICTIONS = [nucleus.BoxPrediction("car", **BOX, reference_id="a", annotat
 OUR_PREDICTIONS: list[Any] = [
     Box(label="car", geometry=BoxGeometry(**BOX), reference_id="a", annotation_id="b", confidence=0.5)
 ]
+CAMERA = {"position": {"x": 0, "y": 0, "z": 1.5}, "heading": {"x": 0, "y": 0, "z": 0, "w": 1}}
+CAMERA |= {"fx": 1000, "fy": 1000, "cx": 960, "cy": 540, "camera_model": "fisheye", "k1": 0.5}
+SDK_LIDAR = [
+    nucleus.LidarScene(
+        "drive",
+        frames=[
+            nucleus.Frame(
+                lidar=nucleus.DatasetItem(pointcloud_location="s3://b/0.json", reference_id="pc", metadata={"n": 1}),
+                cam=nucleus.DatasetItem(
+                    "s3://b/0.jpg", reference_id="cam", metadata={"camera_params": CAMERA}, width=4, height=3
+                ),
+            )
+        ],
+        metadata={"rain": "no"},
+    ),
+    nucleus.LidarScene(
+        "bare", frames=[nucleus.Frame(l=nucleus.DatasetItem(pointcloud_location="s3://b/1.json", reference_id="p"))]
+    ),
+]
+POINT_CLOUD = {"metadata": {"n": 1}, "reference_id": "pc", "url": "s3://b/0.json", "type": "pointcloud"}
+PHOTO = {"metadata": {"camera_params": CAMERA}, "reference_id": "cam", "url": "s3://b/0.jpg", "type": "image"}
+OUR_LIDAR = [
+    {
+        "reference_id": "drive",
+        "frames": [{"lidar": POINT_CLOUD, "cam": {**PHOTO, "width": 4, "height": 3}}],
+        "metadata": {"rain": "no"},
+    },
+    {"reference_id": "bare", "frames": [{"l": {"reference_id": "p", "url": "s3://b/1.json", "type": "pointcloud"}}]},
+]
+SDK_VIDEO = [
+    nucleus.VideoScene(
+        "clip",
+        frame_rate=15,
+        items=[nucleus.DatasetItem(f"s3://b/{n}.jpg", reference_id=f"f{n}", metadata={"n": n}) for n in range(2)],
+        metadata={"cam": "front"},
+    ),
+    nucleus.VideoScene("film", video_location="s3://b/film.mp4"),
+]
+OUR_VIDEO = [
+    {
+        "reference_id": "clip",
+        "frame_rate": 15,
+        "frames": [
+            {"reference_id": f"f{n}", "url": f"s3://b/{n}.jpg", "type": "image", "metadata": {"n": n}} for n in range(2)
+        ],
+        "metadata": {"cam": "front"},
+    },
+    {"reference_id": "film", "video_url": "s3://b/film.mp4"},
+]
+SDK_CUBOIDS = [
+    nucleus.CuboidAnnotation(
+        "car", nucleus.Point3D(1, 2, 0.5), nucleus.Point3D(4.5, 2, 1.5), 0.25, "pc", "c", {"n": 1}, "track"
+    ),
+    nucleus.CuboidAnnotation("car", nucleus.Point3D(1, 2, 0.5), nucleus.Point3D(4.5, 2, 1.5), 0.25, "pc", "d"),
+]
+PLACE = CuboidGeometry(position=Point3(1, 2, 0.5), dimensions=Point3(4.5, 2, 1.5), yaw=0.25)
+OUR_CUBOIDS: list[Record] = [
+    Cuboid(
+        label="car",
+        geometry=PLACE,
+        reference_id="pc",
+        annotation_id="c",
+        metadata={"n": 1},
+        track_reference_id="track",
+    ),
+    Cuboid(label="car", geometry=PLACE, reference_id="pc", annotation_id="d"),
+]
+
+
+def _scenes(lines: list[dict[str, Any]], kind: str) -> list[Record]:
+    """Scenes as a dataset of that kind takes them from a file of records."""
+    dataset = Dataset(name="d", kind=kind)  # type: ignore[arg-type]
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "scenes.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        around = Surroundings("scenes", Path(scratch), Path(scratch), NoFacts())
+        reader = SceneReader("scenes", RecordsReader(RecordsSource(format="records", path=str(path)), around), dataset)
+        problems: list[Problem] = []
+        seen = [Pick(*each) for each in reader.scan(Kind.SCENES, problems.append)]
+        found = [record for _, record in reader.read(Kind.SCENES, seen, problems.append)]
+        assert problems == []
+    return found
+
+
 UPLOADS: dict[str, tuple[Sdk, list[Record], Callable[[Api, str], Awaitable[Any]]]] = {
     "items": (
         lambda c: _dataset(c).append(SDK_ITEMS, update=True),
@@ -410,6 +511,21 @@ UPLOADS: dict[str, tuple[Sdk, list[Record], Callable[[Api, str], Awaitable[Any]]
     "annotations": (
         lambda c: _dataset(c).annotate(SDK_ANNOTATIONS, update=True, asynchronous=True),
         OUR_ANNOTATIONS,
+        lambda a, r: a.uploads.trigger_annotations("ds_1", r, True),
+    ),
+    "lidar scenes": (
+        lambda c: _SceneDataset("ds_1", c).append(SDK_LIDAR, update=True, asynchronous=True),
+        _scenes(OUR_LIDAR, "lidar"),
+        lambda a, r: a.uploads.trigger_lidar_scenes("ds_1", r, True),
+    ),
+    "video scenes": (
+        lambda c: _SceneDataset("ds_1", c).append(SDK_VIDEO, update=True, asynchronous=True),
+        _scenes(OUR_VIDEO, "video"),
+        lambda a, r: a.uploads.trigger_video_scenes("ds_1", r, True),
+    ),
+    "cuboids": (
+        lambda c: _dataset(c).annotate(SDK_CUBOIDS, update=True, asynchronous=True),
+        OUR_CUBOIDS,
         lambda a, r: a.uploads.trigger_annotations("ds_1", r, True),
     ),
     "predictions": (
