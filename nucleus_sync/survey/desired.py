@@ -16,7 +16,7 @@ from nucleus_sync.records.key import annotation_id, annotation_key, as_words, is
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import FileState, Pick, Reader
-from nucleus_sync.spool import Sorter
+from nucleus_sync.spool import Sorter, Spool
 from nucleus_sync.survey.tally import Tally
 
 _UNNUMBERED = b"\x00~"
@@ -27,13 +27,20 @@ _TOGETHER = 4096
 class DesiredStream:
     """Several readers seen as one. A place is the number of the source in one byte, then the reader's locator."""
 
-    def __init__(self, readers: Sequence[tuple[str, Reader]], kind: Kind, scratch: Path, tally: Tally) -> None:
+    def __init__(
+        self, readers: Sequence[tuple[str, Reader]], kind: Kind, scratch: Path, tally: Tally, *, held: int = 0
+    ) -> None:
+        """`held` is how many records of the stream Nucleus may hold: then a source that yields nothing is an error."""
         self._readers = readers
+        self._held = held
         self._kind = kind
         self._tally = tally
         self._sorter = Sorter(scratch)
         self._unnumbered = False
         self._compared = 0
+        self._is_scanned = False
+        self.dropped = Sorter(scratch)
+        """Rows (place,) of what was scanned and isn't yielded: all but one of a key, or all."""
 
     @property
     def readers(self) -> list[Reader]:
@@ -65,15 +72,26 @@ class DesiredStream:
 
     def blocks(self) -> Iterator[list[Desired]]:
         """The same in lists that hold all rows of an item together."""
-        for number in range(len(self._readers)):
-            self._scan(number)
+        if not self._is_scanned:
+            self.scan()
         for block in whole_items(self._sorter.sorted_blocks()):
             rows: list[Desired] = list(self._numbered(block)) if self._unnumbered else block
             rows = rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
             if rows:
                 yield rows
 
-    def _scan(self, number: int) -> None:
+    def scan(self, order: Spool | None = None) -> None:
+        """See what the sources hold. `order` gets rows (place, key, raw, no stamp, False) as they come."""
+        self._is_scanned = True
+        for number in range(len(self._readers)):
+            self._scan(number, order)
+
+    @property
+    def is_renumbered(self) -> bool:
+        """Whether keys are others than those that were scanned."""
+        return self._unnumbered
+
+    def _scan(self, number: int, order: Spool | None) -> None:
         name, reader = self._readers[number]
         prefix = bytes([number])
         before, problems = len(self._sorter), self._tally.invalid + self._tally.waiting
@@ -82,12 +100,30 @@ class DesiredStream:
             if not self._unnumbered:
                 self._unnumbered = _UNNUMBERED in b"\n".join([row[0] for row in block])
             self._sorter.extend_block(block)
+            if order is not None:
+                order.extend([(place, key, raw, b"", False) for key, raw, place in block])
         if len(self._sorter) == before and self._tally.invalid + self._tally.waiting == problems:
+            self._yields_nothing(name)
+
+    def _yields_nothing(self, name: str) -> None:
+        """Suddenly empty is an error; a source that never held anything may be one that waits for its first file."""
+        if self._held:
             raise SourceError(
                 f"yields no {self._kind}",
                 where=f"source {name}",
                 fix="an empty source is never taken for a deletion; take it out of the spec if that is what you want",
             )
+        self._tally.report(
+            Problem(
+                source=name,
+                where=Where(f"source {name}"),
+                record="",
+                cause=f"yields no {self._kind}",
+                detail="nothing was found in it",
+                severity=Severity.FINDING,
+                fix="if there should be something, look at its path and filters",
+            )
+        )
 
     def _numbered(self, rows: Iterable[Desired]) -> Iterator[Desired]:
         """Gives the records without an id their position among their item's records, in the order of content.
@@ -139,9 +175,11 @@ class DesiredStream:
         if not different:
             for row in others:
                 self._identical(row, first)
+            self.dropped.extend((row[2],) for row in others)
             yield first
             return
         rows = sorted((first, *others), key=lambda row: row[2])
+        self.dropped.extend((row[2],) for row in rows)
         places = [self.where(row[2]) for row in rows]
         words = ", ".join(f"{name} {value}" for name, value in as_words(first[0]).items())
         self._tally.report(
@@ -204,3 +242,4 @@ class DesiredStream:
     def close(self) -> None:
         """Give the disk space back."""
         self._sorter.close()
+        self.dropped.close()

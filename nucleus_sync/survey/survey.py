@@ -221,7 +221,8 @@ class Survey:
     def _compared(self, declared: DeclaredStream) -> ChangeSet:
         strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
         tally = Tally(declared.address, frozenset(strict))
-        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally)
+        held = self.ledger.held(declared.address) if self.ledger else 0
+        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally, held=held)
         if self.touched is not None:
             return self._touched_only(self.touched, declared, stream, tally)
         begun = self.clock_ns()

@@ -305,3 +305,13 @@ def test_a_stream_of_nothing_but_one_key_twice_is_told_of(project: Project) -> N
     answer = project("plan")
     assert answer.code == 6
     assert "2 different records share it: items.jsonl: line 1; items.jsonl: line 2" in answer.text
+
+
+def test_a_source_that_never_held_anything_may_be_empty(tiny: Project) -> None:
+    edit(truth(tiny), lambda coco: coco["annotations"].clear())
+    answer = tiny("plan", "--json")
+    assert answer.code == 0
+    (source,) = answer.json["sources"]
+    assert (source["findings"], source["causes"][0]["cause"]) == (1, "yields no annotations")
+    assert tiny.apply()["exit_code"] == 0
+    tiny.assert_settled()
