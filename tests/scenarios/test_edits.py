@@ -311,7 +311,7 @@ def test_a_source_that_never_held_anything_may_be_empty(tiny: Project) -> None:
     edit(truth(tiny), lambda coco: coco["annotations"].clear())
     answer = tiny("plan", "--json")
     assert answer.code == 0
-    (source,) = answer.json["sources"]
+    (source,) = answer.json()["sources"]
     assert (source["findings"], source["causes"][0]["cause"]) == (1, "yields no annotations")
     assert tiny.apply()["exit_code"] == 0
     tiny.assert_settled()
