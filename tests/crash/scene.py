@@ -102,12 +102,13 @@ class Place:
         """An apply that waits for nothing, whatever comes of it; Nucleus's errors are told by the exit code."""
         choices = Choices(retry_rejected=retry_rejected)
         try:
-            with hasty(self.project / "nucleus.yaml", self._environ()) as space:
+            with hasty(self.project / "nucleus.yaml", self.environment()) as space:
                 return int(space.apply(choices, lambda plan: True, lambda event: None).exit_code)
         except NucleusSyncError as error:
             return int(error.exit_code)
 
-    def _environ(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Makes this process's environment one that knows the emulator, and gives what it put there."""
         for name in [name for name in os.environ if name.startswith("NUCLEUS")]:
             del os.environ[name]
         found = {"NUCLEUS_API_KEY": KEY, "NUCLEUS_ENDPOINT": self.emulator.endpoint}
@@ -116,7 +117,7 @@ class Place:
 
     def workspace(self) -> Workspace:
         """The project, in this process."""
-        return Workspace(self.project / "nucleus.yaml", environ=self._environ())
+        return Workspace(self.project / "nucleus.yaml", environ=self.environment())
 
     def planned(self) -> list[str]:
         """The ids of the steps that a plan would take."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from crash.conftest import _own_environment  # noqa: F401  (a fixture)
 from crash.scene import Place
+
 from simulation.town import first_town, held
 
 

@@ -1,4 +1,4 @@
-"""A small spec with everything that an apply does: a value to edit, that writes its files and says what must be held."""
+"""A small spec with everything that an apply does: a value to edit, which writes files and says what must be held."""
 
 from __future__ import annotations
 
