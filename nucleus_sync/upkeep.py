@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from nucleus_sync.apply.destroy import Destruction, assure_nothing_else, choose
+from nucleus_sync.apply.destroy import destroy as destroy_all
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.session import place_of, terminable
 from nucleus_sync.apply.settle import settle
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.workspace import Emit, Workspace
+
+__all__ = ["Destruction", "adopt", "candidates_of", "destroy", "drop_creation", "look", "refresh", "resolve"]
 
 T = TypeVar("T")
 
@@ -150,3 +154,26 @@ def drop_creation(space: Workspace, address: str, *, forget: bool) -> None:
         if forget:
             ledger.forget_resource(address)
         ledger.finish_run(number, Exit.DONE, {})
+
+
+def destroy(
+    space: Workspace,
+    emit: Emit,
+    *,
+    targets: Sequence[str],
+    include_imported: bool,
+    allow_deletes: bool,
+    approve: Callable[[Destruction], None],
+) -> Destruction:
+    """Settle, show, ask `approve`, which raises where the answer is no, then delete. Raises Refused, UsageError."""
+
+    async def work(runtime: Runtime) -> Destruction:
+        await settle(runtime, place_of)
+        destruction = choose(runtime.ledger, targets, include_imported=include_imported)
+        if not allow_deletes:
+            await assure_nothing_else(runtime, destruction)
+        approve(destruction)
+        await destroy_all(runtime, destruction, lambda one: emit(Note(one.address, "deleted")))
+        return destruction
+
+    return under_lock(space, " ".join(["destroy", *targets]), emit, work)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from nucleus_sync.apply.runtime import Runtime
+from nucleus_sync.apply.runtime import Runtime, StepFailed
 from nucleus_sync.errors import NotFound
 from nucleus_sync.events import Note
 from nucleus_sync.plan.steps import Holds, Step
 from nucleus_sync.records.key import taxonomy_of
 from nucleus_sync.survey.declared import annotations_address
 
+_FIRST_WAIT, _LONGEST_WAIT, _DEADLINE = 0.02, 5.0, 600.0
+"""Seconds between two looks at what is being deleted, and after which it is left to the next run."""
+
 
 async def remove_resource(runtime: Runtime, step: Step) -> None:
     """Delete it at Nucleus, then forget it. Every call may be repeated: what is gone already is as wanted."""
     match step.holds:
         case Holds.DATASET:
-            await _gone(runtime, step.address, runtime.api.datasets.delete(runtime.nucleus_id(step.address)))
+            dataset_id = runtime.nucleus_id(step.address)
+            await _gone(runtime, step.address, runtime.api.datasets.delete(dataset_id))
+            await _until_gone(runtime, step.address, lambda: runtime.api.datasets.details(dataset_id))
         case Holds.MODEL:
-            await _gone(runtime, step.address, runtime.api.models.delete(runtime.nucleus_id(step.address)))
+            model_id = runtime.nucleus_id(step.address)
+            await _gone(runtime, step.address, runtime.api.models.delete(model_id))
+            await _until_gone(runtime, step.address, lambda: runtime.api.models.get(model_id))
         case Holds.TAXONOMY:
             await _remove_taxonomy(runtime, step)
         case Holds.EVALUATION:
@@ -33,6 +40,19 @@ async def _gone(runtime: Runtime, address: str, deletion: Awaitable[object]) -> 
         await deletion
     except NotFound:
         runtime.emit(Note(address, "it was gone already"))
+
+
+async def _until_gone(runtime: Runtime, address: str, look: Callable[[], Awaitable[object]]) -> None:
+    """Nucleus deletes in the background and has no job for it: ask until it isn't there any more."""
+    wait, deadline = _FIRST_WAIT, runtime.clock() + _DEADLINE
+    while runtime.clock() < deadline:
+        try:
+            await look()
+        except NotFound:
+            return
+        await runtime.sleep(wait)
+        wait = min(_LONGEST_WAIT, wait * 1.6)
+    raise StepFailed("Nucleus is still deleting it", where=address, fix="run the same command again later")
 
 
 async def _remove_taxonomy(runtime: Runtime, step: Step) -> None:

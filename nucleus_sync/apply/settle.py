@@ -7,6 +7,7 @@ from functools import partial
 
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.conclude import Sent, judge
+from nucleus_sync.apply.destroy import resume
 from nucleus_sync.apply.evaluate import settle_evaluation
 from nucleus_sync.apply.lost import outwait
 from nucleus_sync.apply.resources import settle_creation
@@ -32,6 +33,7 @@ async def settle(runtime: Runtime, places: Places) -> None:
             await settle_creation(runtime, creation)
     for batch in runtime.ledger.open_batches():
         await _settle_batch(runtime, batch, places)
+    await resume(runtime)
 
 
 async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:

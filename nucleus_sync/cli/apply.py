@@ -123,7 +123,7 @@ class _Watch:
             return False
         self._nothing_to_do = plan.is_empty
         if not (plan.is_empty or self._auto_approve or self._saved):
-            _ask(self._screen)
+            ask(self._screen)
         self._start_bars()
         return True
 
@@ -169,12 +169,13 @@ class _Watch:
             self._screen.warn(f"Nucleus rejected {finished.rejected:,} records{more}; see: nucleus-sync errors")
 
 
-def _ask(screen: Screen) -> None:
+def ask(screen: Screen, command: str = "apply") -> None:
     """Only the whole word `yes` is leave. Raises UsageError where nobody can answer, Declined for any other word."""
     if not screen.can_ask:
+        saved = ", or approve a saved plan: nucleus-sync plan --out FILE; nucleus-sync apply FILE"
         raise UsageError(
-            "apply needs approval, and nobody can answer here; nothing was done",
-            fix="add --auto-approve, or approve a saved plan: nucleus-sync plan --out FILE; nucleus-sync apply FILE",
+            f"{command} needs approval, and nobody can answer here; nothing was done",
+            fix="add --auto-approve" + (saved if command == "apply" else ""),
         )
     with _stoppable():
         sys.stderr.write("Do this? Only 'yes' is taken for it: ")

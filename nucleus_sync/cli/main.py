@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "init", "validate", "plan", "show", "apply", "watch", "status", "errors",
-    "refresh", "import", "state", "resolve", "history", "unlock", "doctor", "schema", "emulator", "demo",
+    "refresh", "import", "destroy", "state", "resolve", "history", "unlock",
+    "doctor", "schema", "emulator", "demo",
 )  # fmt: skip
 
 _MODULES = {"import": "adopt"}
