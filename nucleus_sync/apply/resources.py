@@ -61,9 +61,12 @@ async def _datasets_named(runtime: Runtime, name: str) -> list[str]:
     return sorted(found.id for found in await runtime.api.datasets.all() if found.name == name)
 
 
-def finish(runtime: Runtime, address: str, nucleus_id: str | None, wanted: dict[str, object]) -> None:
-    """Write down that a creation took place."""
-    runtime.ledger.finish_creation(address, nucleus_id, digest_of(wanted), {"wanted": wanted})
+def finish(
+    runtime: Runtime, address: str, nucleus_id: str | None, wanted: dict[str, object], *, imported: bool = False
+) -> None:
+    """Write down that a creation took place, or that it was there before: then destroy leaves it alone."""
+    details: dict[str, object] = {"wanted": wanted, **({"imported": True} if imported else {})}
+    runtime.ledger.finish_creation(address, nucleus_id, digest_of(wanted), details)
 
 
 def digest_of(wanted: object) -> str:
@@ -116,8 +119,8 @@ async def declare_taxonomy(runtime: Runtime, step: Step) -> None:
 async def create_model(runtime: Runtime, step: Step) -> None:
     """A model's reference id is unique at Nucleus: one that is there already is taken over and said."""
     wanted = dict(step.wanted)
-    runtime.ledger.begin_creation(step.address, "model", {"wanted": wanted})
-    model_id = await found_model(runtime, wanted["reference_id"])
+    model_id = before = await found_model(runtime, wanted["reference_id"])
+    runtime.ledger.begin_creation(step.address, "model", {"wanted": wanted, "namesakes": [before] if before else []})
     if model_id is not None:
         runtime.emit(Note(step.address, f"a model with reference id {wanted['reference_id']!r} exists; it is used"))
         if wanted["tags"]:
@@ -138,7 +141,7 @@ async def create_model(runtime: Runtime, step: Step) -> None:
         except ApiError:
             runtime.ledger.abandon_creation(step.address)
             raise
-    finish(runtime, step.address, model_id, _without_extras(wanted))
+    finish(runtime, step.address, model_id, _without_extras(wanted), imported=before is not None)
     await _tell_slices(runtime, step, model_id)
     await _keep_weights(runtime, step, model_id)
     put(runtime, step, model_id)
@@ -203,20 +206,34 @@ async def update_model(runtime: Runtime, step: Step) -> None:
 
 async def settle_creation(runtime: Runtime, creation: Creation) -> None:
     """Find out what became of a creation whose run died: adopt what it made, or forget the intent."""
-    wanted = creation.request.get("wanted", {})
+    wanted, before = creation.request.get("wanted", {}), creation.request.get("namesakes", ())
     match creation.kind:
         case "dataset":
-            before = creation.request.get("namesakes", ())
             found = await found_dataset(runtime, creation.address, wanted["name"], before)
             if found is not None:
                 await _tagged(runtime, found, wanted["tags"])
         case "model":
             found = await found_model(runtime, wanted["reference_id"])
+        case "slice":
+            found = await _made_slice(runtime, creation)
         case _:
             found = None
     if found is None:
         runtime.ledger.abandon_creation(creation.address)
     else:
         runtime.emit(Note(creation.address, f"an interrupted run has made it: {found} is adopted"))
-        wanted = _without_extras(wanted)
-        finish(runtime, creation.address, found, wanted)
+        # Of a slice nothing is wanted before its members are in.
+        wanted = {} if creation.kind == "slice" else _without_extras(wanted)
+        finish(runtime, creation.address, found, wanted, imported=found in before)
+
+
+async def _made_slice(runtime: Runtime, creation: Creation) -> str | None:
+    """The slice that a run made which then died; where that can't be told, the plan looks again."""
+    request = creation.request
+    named = await runtime.api.slices.of_dataset(request["dataset_id"], name=request["wanted"]["name"])
+    made = [
+        one.key
+        for one in named
+        if one.name == request["wanted"]["name"] and one.key not in request.get("namesakes", ())
+    ]
+    return made[0] if len(made) == 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nucleus_sync.apply.resources import put
+from nucleus_sync.apply.resources import finish, put
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, Candidate, NotFound, OutcomeUnknown, Undecided
 from nucleus_sync.events import Note
@@ -39,8 +39,10 @@ async def _delete(runtime: Runtime, step: Step) -> None:
 
 async def _create(runtime: Runtime, step: Step, dataset_id: str) -> None:
     name = step.wanted["name"]
-    runtime.ledger.begin_creation(step.address, "slice", {"wanted": dict(step.wanted), "dataset_id": dataset_id})
-    slice_id = await found_slice(runtime, step.address, dataset_id, name)
+    before = await _slices_named(runtime, dataset_id, name)
+    request = {"wanted": dict(step.wanted), "dataset_id": dataset_id, "namesakes": before}
+    runtime.ledger.begin_creation(step.address, "slice", request)
+    slice_id = _only(step.address, before, name)
     if slice_id is not None:
         runtime.emit(Note(step.address, f"a slice named {name!r} exists; it is used"))
     else:
@@ -54,12 +56,19 @@ async def _create(runtime: Runtime, step: Step, dataset_id: str) -> None:
             runtime.ledger.abandon_creation(step.address)
             raise
     # Nothing is wanted of it yet: only when its members are in does the ledger say so.
-    runtime.ledger.finish_creation(step.address, slice_id, "", {"wanted": {}})
+    finish(runtime, step.address, slice_id, {}, imported=slice_id in before)
 
 
 async def found_slice(runtime: Runtime, address: str, dataset_id: str, name: str) -> str | None:
     """The dataset's slice of that name. Raises Undecided where there are several."""
-    found = [one.key for one in await runtime.api.slices.of_dataset(dataset_id, name=name) if one.name == name]
+    return _only(address, await _slices_named(runtime, dataset_id, name), name)
+
+
+async def _slices_named(runtime: Runtime, dataset_id: str, name: str) -> list[str]:
+    return [one.key for one in await runtime.api.slices.of_dataset(dataset_id, name=name) if one.name == name]
+
+
+def _only(address: str, found: list[str], name: str) -> str | None:
     if len(found) > 1:
         raise Undecided(address, [Candidate(key, f"slice {name!r}") for key in found])
     return found[0] if found else None

@@ -47,7 +47,7 @@ def find_removed(spec: Spec, ledger: Ledger) -> Removed:
             continue
         if resource.kind in ("dataset", "model"):
             whole.append(resource.address)
-        if _prunes(spec, resource.address):
+        if _prunes(spec, resource.address) and not resource.details.get("imported"):
             removed.placed.append(_deletion(resource, counts))
         else:
             removed.orphaned[resource.address] = 1

@@ -98,6 +98,17 @@ def test_what_others_put_into_an_imported_dataset_stays_without_prune(tiny: Proj
     assert len(tiny.dataset()["items"]) == 4
 
 
+def test_what_was_imported_stays_when_it_leaves_the_spec(tiny: Project, client: Client) -> None:
+    theirs = client.create_dataset("Tiny", is_scene=False)
+    tiny.ok("import", "dataset.tiny", theirs.id)
+    assert tiny.apply()["exit_code"] == 0
+    sections = tiny.declared()
+    tiny.declare(settings={"prune": True}, sources=sections["sources"])
+    plan = tiny.plan()
+    assert [step["id"] for step in plan["steps"] if step["address"].startswith("dataset")] == []
+    assert "model.cnn:delete" in [step["id"] for step in plan["steps"]]
+
+
 def test_a_dataset_that_is_not_what_is_declared_is_refused(tiny: Project, client: Client) -> None:
     other = client.create_dataset("Other", is_scene=True)
     answer = tiny("import", "dataset.tiny", other.id)
