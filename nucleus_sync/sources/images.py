@@ -78,7 +78,7 @@ class ImagesReader:
         self._wanted, self._skipped = chooser(spec.include, spec.exclude)
         self._reference_id = Template(spec.reference_id).render
         self._metadata: Callable[[Mapping[str, Any]], Any] = value_template(spec.metadata)
-        self._image_url = _url_template(spec.image_url) if spec.image_url else None
+        self._image_url = url_template(spec.image_url) if spec.image_url else None
         self._seed = seed_of(_VERSION, spec.reference_id, spec.image_url, spec.metadata)
         self._listing = surroundings.scratch / f"{surroundings.name}.listing"
 
@@ -315,7 +315,8 @@ class _Copies:
         return first if first != path else None
 
 
-def _url_template(text: str) -> Callable[[Mapping[str, str]], str]:
+def url_template(text: str) -> Callable[[Mapping[str, str]], str]:
+    """What fills an address; see ImagesReader for what is encoded."""
     render = Template(text).render
     if not text.lower().startswith(("http://", "https://")):
         return render

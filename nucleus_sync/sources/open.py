@@ -10,6 +10,7 @@ from nucleus_sync.spec.source import (
     YIELDS,
     CocoResultsSource,
     CocoSource,
+    FramesSource,
     ImagesSource,
     KittiSource,
     RecordsSource,
@@ -53,6 +54,10 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
             from nucleus_sync.sources.ndjson import RecordsReader
 
             return RecordsReader(source, surroundings)
+        case FramesSource():
+            from nucleus_sync.sources.frames import FramesReader
+
+            return FramesReader(source, surroundings)
         case TableSource():
             from nucleus_sync.sources.table import TableReader
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from nucleus_sync.spec import template
 from nucleus_sync.spec.place import IMAGE_SUFFIXES
+from nucleus_sync.spec.scene_source import FramesSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     PathText,
@@ -263,7 +264,15 @@ class TableSource(SpecPart):
 
 
 Source = Annotated[
-    ImagesSource | CocoSource | CocoResultsSource | YoloSource | VocSource | KittiSource | RecordsSource | TableSource,
+    ImagesSource
+    | CocoSource
+    | CocoResultsSource
+    | YoloSource
+    | VocSource
+    | KittiSource
+    | RecordsSource
+    | TableSource
+    | FramesSource,
     Field(discriminator="format"),
 ]
 """Any source; `format` says which."""
@@ -277,10 +286,11 @@ YIELDS: dict[str, frozenset[str]] = {
     "kitti": frozenset({"items", "annotations", "predictions"}),
     "records": frozenset({"items", "annotations", "predictions", "lidar", "video"}),
     "table": frozenset({"items"}),
+    "frames": frozenset({"video"}),
 }
 """Which records a format can yield; lidar and video are scenes."""
 
-NOT_YET = frozenset({"coco-panoptic", "panoptic", "frames", "label-studio", "labelbox", "cvat"})
+NOT_YET = frozenset({"coco-panoptic", "panoptic", "label-studio", "labelbox", "cvat"})
 """Formats that people will try, and that this version has no reader for."""
 
 __all__ = [
@@ -291,6 +301,7 @@ __all__ = [
     "YIELDS",
     "CocoResultsSource",
     "CocoSource",
+    "FramesSource",
     "Geometry",
     "ImagesSource",
     "KittiSource",

@@ -1,0 +1,99 @@
+"""The sources that yield scenes, one model per format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from nucleus_sync.spec import template
+from nucleus_sync.spec.value import (
+    PathText,
+    SpecPart,
+    TemplateText,
+    TemplateValue,
+    Text,
+    Texts,
+    UrlTemplate,
+    Whole,
+    refuse,
+)
+
+FRAME_FIELDS = ("path", "parent", "name", "stem", "suffix")
+"""What templates may name of a frame or video file: `a/7.jpg` has path `a/7.jpg`, parent `a`, name `7.jpg`, stem `7`,
+suffix `.jpg`."""
+
+
+def _naming(fields: tuple[str, ...], what: str) -> Callable[[object], object]:
+    """Refuses templates, also those inside of a value, that name other fields."""
+
+    def check(value: object) -> object:
+        match value:
+            case str():
+                for field in template.parse(value).fields:
+                    if field not in fields:
+                        allowed = ", ".join(f"{{{name}}}" for name in fields)
+                        refuse(f"{what} has no field {field!r}", f"allowed: {allowed}")
+            case list():
+                for inner in value:
+                    check(inner)
+            case dict():
+                for inner in value.values():
+                    check(inner)
+        return value
+
+    return check
+
+
+_of_file = AfterValidator(_naming(FRAME_FIELDS, "a file"))
+_of_video = AfterValidator(_naming(("scene", *FRAME_FIELDS), "a scene"))
+
+
+def _frame_rate(value: int) -> int:
+    if value < 1:
+        refuse(f"{value} is no frame rate", "write how many frames a second has, 1 or more")
+    return value
+
+
+class FramesSource(SpecPart):
+    """A folder of frames for each scene, or of video files; yields video scenes."""
+
+    format: Literal["frames"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder, searched with all folders below it."""
+    include: Texts = ()
+    """Patterns of the files to take; left out: every file named as an image, or as a video with `video_url`."""
+    exclude: Texts = ()
+    """Patterns of files to leave out, stronger than `include`."""
+    scene: Annotated[TemplateText, _of_file] | None = None
+    """Template of the scene's reference id; left out: `{parent}`, so that every folder is a scene, or `{path}` for
+    video files."""
+    reference_id: Annotated[TemplateText, _of_file] = "{path}"
+    """Template of each frame's reference id. Nucleus names the frames of a video file itself."""
+    frame_rate: Annotated[Whole, AfterValidator(_frame_rate)] | None = None
+    """Frames a second; belongs to `image_url`."""
+    image_url: Annotated[UrlTemplate, _of_file] | None = None
+    """Template of the address at which Nucleus reads a frame: scenes are never uploaded."""
+    video_url: Annotated[UrlTemplate, _of_file] | None = None
+    """Template of the address at which Nucleus reads a video file, where those are the scenes."""
+    metadata: dict[Text, Annotated[TemplateValue, _of_video]] = Field(default_factory=dict)
+    """Metadata of each scene; texts are templates over `scene` and its first file."""
+    on_invalid: Literal["error", "skip"] = "error"
+    """What an unusable scene means: stop before anything is sent, or leave it out and count it."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.image_url is None) == (self.video_url is None):
+            said = (
+                "does not say where Nucleus reads it" if self.image_url is None else "says twice where Nucleus reads it"
+            )
+            refuse(
+                f"the source {said}",
+                "give exactly one of: image_url, for folders of frames; video_url, for video files",
+            )
+        if (self.image_url is None) != (self.frame_rate is None):
+            needed = "needs its frame_rate" if self.frame_rate is None else "takes no frame_rate: the file has its own"
+            refuse(f"{'image_url' if self.image_url else 'video_url'} {needed}")
+        return self
