@@ -82,6 +82,7 @@ class Story:
 
     def apply(self, fuse: Callable[[str], None] | None = None, *, retry: bool = False) -> int | None:
         """The exit code, or None when it was killed."""
+        self._leave_no_source_empty()
         self.town.write(self.place.project)
         self.ever |= self.declared()
         self.said = []
@@ -102,6 +103,13 @@ class Story:
     def _listen(self, event: Event) -> None:
         if isinstance(event, StepFinished) and event.error:
             self.said.append(f"{event.step}: {event.error}")
+
+    def _leave_no_source_empty(self) -> None:
+        """One that held something and is empty all at once is an error, never a deletion."""
+        name = next(iter(self.town.remote))
+        for records, record in ((self.town.boxes, ("car", 1)), (self.town.predictions, ("car", 1, 0.5))):
+            if not any(self.town.has_item(key[0]) for key in records):
+                records[name, "b1"] = record
 
     def declared(self) -> set[tuple[str, Any]]:
         """Keys of everything that is declared."""
