@@ -36,9 +36,9 @@ def _head(records: int) -> str:
 
 
 def _polygon(chance: random.Random, x: float, y: float, width: float, height: float) -> str:
-    """Seven to sixteen points around a box, with two decimals as COCO has them."""
+    """Six to fifteen points around a box, with two decimals as COCO has them."""
     points = []
-    for number in range(chance.randrange(7, 17)):
+    for number in range(chance.randrange(6, 16)):
         across = chance.random()
         points.append(f"{x + width * across:.2f}, {y + height * ((number % 2 + chance.random()) / 2):.2f}")
     return ", ".join(points)
@@ -51,7 +51,7 @@ def _annotations(records: int) -> Iterator[str]:
         x, y = round(chance.uniform(0, 900), 2), round(chance.uniform(0, 700), 2)
         width, height = round(chance.uniform(8, 300), 2), round(chance.uniform(8, 200), 2)
         yield (
-            f'{{"segmentation": [[{_polygon(chance, x, y, width, height)}]], "area": {width * height / 2:.2f},'
+            f'{{"segmentation": [[{_polygon(chance, x, y, width, height)}]], "area": {width * height / 2 + 1e-9:.13f},'
             f' "iscrowd": 0, "image_id": {(number - 1) % images + 1}, "bbox": [{x}, {y}, {width}, {height}],'
             f' "category_id": {chance.randrange(1, 81)}, "id": {number}}}'
         )

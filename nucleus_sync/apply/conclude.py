@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import assert_never
 
 from nucleus_sync.api.poller import JobOutcome
@@ -67,7 +68,9 @@ async def conclude(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, j
     if verdict.state is BatchState.UNKNOWN:
         runtime.ledger.unknown(sent.number)
         raise StepFailed(verdict.problem, where=step.address, fix="run apply again: it looks after the job first")
-    runtime.ledger.finish(sent.number, verdict.state, rejections=verdict.rejections, doubtful=verdict.doubtful)
+    # In a thread: a hundred thousand rows take a second, in which others go on sending.
+    finish = partial(runtime.ledger.finish, rejections=verdict.rejections, doubtful=verdict.doubtful)
+    await asyncio.to_thread(finish, sent.number, verdict.state)
     done = _count(tally, sent, verdict)
     for rejection in verdict.rejections:
         where = Where(rejection.file, rejection.position)

@@ -148,7 +148,7 @@ class _Sender:
             room.release()
 
     async def _deliver(self, batch: Batch) -> None:
-        sent = self._prepare(batch.rows)
+        sent = await asyncio.to_thread(self._prepare, batch.rows)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
         try:
             job_id = await send_until_known(

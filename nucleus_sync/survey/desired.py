@@ -39,8 +39,6 @@ class DesiredStream:
         self._unnumbered = False
         self._compared = 0
         self._is_scanned = False
-        self.dropped = Sorter(scratch)
-        """Rows (place,) of what was scanned and isn't yielded: all but one of a key, or all."""
 
     @property
     def readers(self) -> list[Reader]:
@@ -175,11 +173,9 @@ class DesiredStream:
         if not different:
             for row in others:
                 self._identical(row, first)
-            self.dropped.extend((row[2],) for row in others)
             yield first
             return
         rows = sorted((first, *others), key=lambda row: row[2])
-        self.dropped.extend((row[2],) for row in rows)
         places = [self.where(row[2]) for row in rows]
         words = ", ".join(f"{name} {value}" for name, value in as_words(first[0]).items())
         self._tally.report(
@@ -242,4 +238,3 @@ class DesiredStream:
     def close(self) -> None:
         """Give the disk space back."""
         self._sorter.close()
-        self.dropped.close()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nucleus_sync.records.problem import Report
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick
-from nucleus_sync.spool import Sorter
+from nucleus_sync.spool import Row
 from nucleus_sync.survey.crew import Crew
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.lines import KeptLines, LineFile
@@ -34,17 +35,18 @@ class Reading:
         self,
         stream: DesiredStream,
         kind: Kind,
-        candidates: Sorter,
+        candidates: Iterable[list[Row]],
+        count: int,
         taxonomies: Mapping[str, Collection[str]],
         report: Report,
     ) -> Iterator[Portion]:
-        """The candidates' records in reading order; each portion's rows are the candidates. Raises SourceError."""
-        readers = stream.portable() if len(candidates) >= WORTH_A_CREW else None
+        """The records of `count` candidates in reading order; a portion's rows are candidates. Raises SourceError."""
+        readers = stream.portable() if count >= WORTH_A_CREW else None
         crew = self._called() if readers else None
         if crew is None or readers is None:
             found = self._alone(stream, kind, candidates, taxonomies, report)
         else:
-            found = crew.portions(readers, kind, candidates.sorted_blocks(), taxonomies, self.lines)
+            found = crew.portions(readers, kind, candidates, taxonomies, self.lines)
         for portion in found:
             if self.lines is not None:
                 self.lines.count(sum(portion.sizes))
@@ -58,12 +60,12 @@ class Reading:
         self,
         stream: DesiredStream,
         kind: Kind,
-        candidates: Sorter,
+        candidates: Iterable[list[Row]],
         taxonomies: Mapping[str, Collection[str]],
         report: Report,
     ) -> Iterator[Portion]:
         waiting: deque[tuple[Pick, Any]] = deque()
-        records = records_of(stream.readers, kind, candidates.sorted(), waiting, report)
+        records = records_of(stream.readers, kind, chain.from_iterable(candidates), waiting, report)
         return portions(records, waiting, taxonomies, self._keep if self.lines else None, [])
 
     def _keep(self, content: bytes) -> int | None:

@@ -23,6 +23,7 @@ from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.seen import SeenBefore
 from nucleus_sync.survey.tally import Tally
 
+_BEFORE = 3
 _NOT_CONFIRMED = (b"", MAYBE_THERE)
 
 
@@ -83,18 +84,32 @@ class StreamSurvey:
             self.address, self.kind, self.stream, self.scratch, known=self.known.count, kept=self.reading.lines
         )
         changes.made_anew = set(self.made_anew)
-        candidates = Sorter(self.scratch)
+        scanned = None if self.known.count else Spool(self.scratch)
+        self.stream.scan(scanned)
+        candidates = Spool(self.scratch)
         blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
         seen = SeenBefore(self.stream, self.scratch)
         for found in self._candidates(blocks, changes):
-            candidates.extend_block(seen.pass_others(found))
-        candidates.extend(seen.looked_at())
+            candidates.extend(seen.pass_others(found))
+            if scanned is not None and any(row[_BEFORE] for row in found):
+                scanned = None
+        for row in seen.looked_at():
+            candidates.add(row)
+        is_all = scanned is not None and not self.stream.is_renumbered and len(scanned) == len(candidates)
         self.stream.close()
-        self._read(candidates, changes)
-        candidates.close()
+        self._read(scanned.blocks() if scanned and is_all else self._in_order(candidates), len(candidates), changes)
         changes.source = self.tally.count()
         changes.outlived = self._outlived()
         return changes
+
+    def _in_order(self, candidates: Spool) -> Iterator[list[Row]]:
+        """The candidates as their files have them. Where all that was scanned is one, sorting them back is spared."""
+        sorter = Sorter(self.scratch)
+        for block in candidates.blocks():
+            sorter.extend_block(block)
+        candidates.close()
+        yield from sorter.sorted_blocks()
+        sorter.close()
 
     def _outlived(self) -> list[bytes]:
         """Rejected records that no source yields any more, or that are again as Nucleus has them."""
@@ -196,9 +211,10 @@ class StreamSurvey:
             yield _survivors(joined, again, changes)
         kept.close()
 
-    def _read(self, candidates: Sorter, changes: ChangeSet) -> None:
+    def _read(self, candidates: Iterable[list[Row]], count: int, changes: ChangeSet) -> None:
         types = MetadataTypes(self.known.metadata_types)
-        for portion in self.reading.portions(self.stream, self.kind, candidates, self.taxonomies, self.tally.report):
+        reading = self.reading.portions(self.stream, self.kind, candidates, count, self.taxonomies, self.tally.report)
+        for portion in reading:
             for problem in portion.problems:
                 self.tally.report(problem)
             wrong = {number: (cause, detail) for number, cause, detail in portion.wrong}
