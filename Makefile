@@ -3,11 +3,12 @@ VENV ?= .venv
 SETUP = VENV=$(VENV) sh .ci/setup
 RUN = $(VENV)/bin/
 
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check bench docs clean
 help:
 	@echo "make demo    see a spec validated, planned, applied and evaluated against an emulated Nucleus"
 	@echo "make test    run all tests"
 	@echo "make check   formatting, lint, types, import rules"
+	@echo "make bench   ratios to the official SDK (ARGS=--help says what can be chosen; an hour by default)"
 	@echo "make docs    write the generated parts of README.md anew"
 	@echo "make clean   remove the virtual environment and what the demo wrote"
 
@@ -22,6 +23,9 @@ check: $(VENV)/.has-dev $(VENV)/.has-test
 	@$(RUN)ruff check .
 	@$(RUN)mypy
 	@$(RUN)pytest tests/test_imports.py
+
+bench: $(VENV)/.has-test
+	@$(RUN)python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.has-test
 	@NUCLEUS_SYNC_WRITE_DOCS=1 $(RUN)pytest tests/docs $(ARGS)

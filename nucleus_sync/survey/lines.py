@@ -23,14 +23,18 @@ class LineFile:
         self._end = self._file.tell()
         self._number = number
 
-    def append(self, lines: bytes) -> int:
-        """The place at which they begin."""
-        place = (self._number << _FILE) + self._end
+    def append(self, lines: bytes) -> int | None:
+        """The place at which they begin; None where the disk takes no more: they are read again, then."""
+        begin = self._end
         left = memoryview(lines)
-        while left:
-            left = left[self._file.write(left) :]
-        self._end += len(lines)
-        return place
+        try:
+            while left:
+                written = self._file.write(left)
+                self._end += written
+                left = left[written:]
+        except OSError:
+            return None
+        return (self._number << _FILE) + begin
 
     def close(self) -> None:
         """Nothing more is added."""
