@@ -166,6 +166,9 @@ def open_to_read(path: Path, *, endpoint: str | None, clock: Clock, spec: str | 
         mode = "mode=ro&immutable=1" if sealed else "mode=ro"
         conn = _connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
         try:
+            if _is_empty(conn):  # somebody is just making it
+                conn.close()
+                return _in_memory(endpoint or "", clock)
             found = _identify(conn, path, endpoint, spec, VERSION)
             if found < VERSION:
                 raise LedgerError(
