@@ -72,7 +72,7 @@ class Session:
     async def _apply(self, api: Api, begun: float) -> Finished:
         runtime = Runtime(self.loaded.spec, api, self.ledger, {}, self.scratch, self.emit)
         await settle(runtime, place_of)
-        surveyed = await asyncio.to_thread(self.survey)
+        surveyed = await _left_when_stopped(self.survey)
         plan = surveyed.plan
         runtime.changes, runtime.slices, runtime.weights = surveyed.changes, surveyed.slices, surveyed.weights
         remember(self.loaded.spec, self.ledger, surveyed)
@@ -145,6 +145,28 @@ def _stopper() -> Callable[[], None]:
                 loop.call_soon_threadsafe(task.cancel)
 
     return stop
+
+
+async def _left_when_stopped(look: Callable[[], Surveyed]) -> Surveyed:
+    """What `look` finds, in a thread that nobody waits for once the apply is stopped: it only reads, maybe for long."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Surveyed] = loop.create_future()
+
+    def settle_with(settle_it: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(lambda: None if found.done() else settle_it())
+
+    def work() -> None:
+        try:
+            result = look()
+        except BaseException as error:
+            failed = error
+            settle_with(lambda: found.set_exception(failed))
+        else:
+            settle_with(lambda: found.set_result(result))
+
+    threading.Thread(target=work, name="nucleus-sync-survey", daemon=True).start()
+    return await found
 
 
 @contextmanager
