@@ -80,7 +80,7 @@ class Attendance:
         self._next = next(self._items, None)
 
     def missing(self, wanted: set[bytes]) -> set[bytes]:
-        """Those of `wanted` that aren't there; none may lie below one that was asked for before."""
+        """Those of `wanted` that aren't there; all must lie above those that were asked for before."""
         last = max(wanted, default=b"")
         present = set()
         item = self._next
