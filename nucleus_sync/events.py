@@ -98,6 +98,8 @@ class Evaluated:
     address: str
     metrics: dict[str, Any]
     gates: list[dict[str, Any]] = field(default_factory=list)
+    previous: dict[str, Any] | None = None
+    """The numbers of the run before, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)

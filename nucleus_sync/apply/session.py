@@ -19,9 +19,10 @@ from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.settle import settle
 from nucleus_sync.apply.verify import perform_and_verify
 from nucleus_sync.errors import CredentialsError, Exit, Interrupted
-from nucleus_sync.events import Event, Finished
+from nucleus_sync.events import Event, Finished, Note
 from nucleus_sync.ledger.batches import Batch
 from nucleus_sync.ledger.lock import Lock, beating
+from nucleus_sync.plan.gates import failure_of
 from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.records.problem import Where
@@ -105,12 +106,14 @@ class Session:
 
     def _gates_pass(self, runtime: Runtime) -> bool:
         """All gates on all newest results, also of evaluations that did not have to run again."""
-        gates = [
-            gate
-            for name, declared in self.loaded.spec.evaluations.items()
-            for gate in judge_gates(runtime, f"evaluation.{name}", declared)
-        ]
-        return all(gate["passed"] for gate in gates)
+        passed = True
+        for name, declared in self.loaded.spec.evaluations.items():
+            address = f"evaluation.{name}"
+            for gate in judge_gates(runtime, address, declared):
+                if not gate["passed"]:
+                    passed = False
+                    self.emit(Note(address, f"gate failed: {failure_of(gate)}"))
+        return passed
 
     def _finished(self, plan: Plan, runtime: Runtime, outcome: Outcome, begun: float, code: Exit) -> Finished:
         figures = plan.summary()

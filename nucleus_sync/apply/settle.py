@@ -8,7 +8,7 @@ from functools import partial
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.conclude import Sent, judge
 from nucleus_sync.apply.destroy import resume
-from nucleus_sync.apply.evaluate import settle_evaluation
+from nucleus_sync.apply.made_once import settle_evaluation
 from nucleus_sync.apply.lost import outwait
 from nucleus_sync.apply.resources import settle_creation
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.errors import UsageError
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.batches import Batch
@@ -19,16 +20,25 @@ _RUNS_SHOWN = 5
 
 
 @click.command("status")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), help="Default: text.")
 @global_flags
-def command() -> None:
-    """Show resources, streams, counts, jobs and the last runs, from the ledger alone."""
+def command(form: str | None) -> None:
+    """Show resources, streams, counts, jobs, evaluations and the last runs, from the ledger alone."""
     from nucleus_sync.render.json import document
-    from nucleus_sync.render.status import status_text
+    from nucleus_sync.render.status import status_markdown, status_text
 
     call = Call.current()
+    if call.screen.json and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other", fix="leave out one of them")
     with call.workspace() as space:
         values = status_values(space.read_ledger())
-    call.screen.answer(document(values) if call.screen.json else status_text(values, call.screen.colors))
+    match form or ("json" if call.screen.json else "text"):
+        case "json":
+            call.screen.answer(document(values))
+        case "markdown":
+            call.screen.answer(status_markdown(values))
+        case _:
+            call.screen.answer(status_text(values, call.screen.colors))
 
 
 def status_values(ledger: Ledger) -> dict[str, Any]:
@@ -55,9 +65,14 @@ def status_values(ledger: Ledger) -> dict[str, Any]:
         "running": [_job(batch) for batch in ledger.open_batches()],
         "failed": [_job(one) for one in ledger.batches(_BATCHES_LOOKED_AT) if one.state in _ENDED_BADLY],
         "evaluations": [
-            {"address": one.address, "at": moment(result.at), "metrics": result.result.get("metrics", result.result)}
+            {
+                "address": one.address,
+                "at": moment(results[0].at),
+                "metrics": results[0].result,
+                "previous": results[1].result if len(results) > 1 else None,
+            }
             for one in evaluations
-            for result in ledger.results(one.address, limit=1)
+            if (results := ledger.results(one.address, limit=2))
         ],
         "runs": [
             {

@@ -26,6 +26,15 @@ def judged(
     return gates
 
 
+def failure_of(gate: Mapping[str, Any]) -> str:
+    """Which gate, what came, by how much it failed, against what."""
+    if gate["value"] is None:
+        return f"{gate['gate']}: there is no such number"
+    before = gate.get("previous")
+    against = "" if before is None else f" against {before:.4f} of the previous run"
+    return f"{gate['gate']}: {gate['value']:.4f}, short by {gate['short_by']:.4f}{against}"
+
+
 def _bounded(metrics: Mapping[str, Any], metric: str, label: str | None, op: str, number: float) -> dict[str, Any]:
     value = metrics.get(metric) if label is None else metrics.get("labels", {}).get(label, {}).get(metric)
     name = metric if label is None else f"{label} {metric}"
@@ -46,6 +55,7 @@ def _no_worse(name: str, value: float | None, before: float | None, by: float) -
         "metric": name,
         "value": value,
         "expected": None if before is None else f">= {before - by:g}",
+        "previous": before,
         "short_by": None if value is None or before is None else max(0.0, before - by - value),
         "passed": passed,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nucleus_sync.render.metrics import number
+from nucleus_sync.render.metrics import difference, metrics_markdown, number
 from nucleus_sync.render.text import PLAIN, Palette, Style, columns, rows_of
 
 _JOBS_SHOWN = 10
@@ -28,6 +28,16 @@ def status_text(values: Mapping[str, Any], palette: Palette = PLAIN) -> str:
     ledger = values["ledger"]
     lines.append(f"Ledger {ledger['lineage'][:8]}, serial {ledger['serial']}: {len(values['running'])} jobs under way.")
     return "\n".join(lines) + "\n"
+
+
+def status_markdown(values: Mapping[str, Any]) -> str:
+    """The streams and the evaluations as tables that fit a comment on a pull request."""
+    if not values["ledger"]["lineage"]:
+        return "Nothing was applied yet: there is no ledger.\n"
+    rows = [_STREAM_HEAD, ("---", *["--:"] * 4), *_streams(values)]
+    lines = ["### nucleus-sync: status", "", *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
+    tables = [metrics_markdown(one["address"], one["metrics"], one["previous"]) for one in values["evaluations"]]
+    return "\n".join([*lines, "", *tables])
 
 
 _STREAM_HEAD = ("address", "confirmed", "unsure", "rejected", "invalid")
@@ -69,10 +79,14 @@ def _jobs(jobs: Sequence[Mapping[str, Any]]) -> list[tuple[object, ...]]:
 
 
 def _evaluations(values: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    return [
-        (one["address"], *(number(one["metrics"].get(name)) for name in _HEADLINE), one["at"])
-        for one in values["evaluations"]
-    ]
+    return [(one["address"], *(_moved(one, name) for name in _HEADLINE), one["at"]) for one in values["evaluations"]]
+
+
+def _moved(evaluation: Mapping[str, Any], name: str) -> str:
+    """A metric, followed by how far it is from the run before."""
+    value, before = evaluation["metrics"].get(name), (evaluation["previous"] or {}).get(name)
+    moved = difference(value, before)
+    return f"{number(value)} ({moved})" if moved else number(value)
 
 
 def _runs(values: Mapping[str, Any]) -> list[tuple[object, ...]]:

@@ -19,7 +19,18 @@ from pydantic import (
     model_validator,
 )
 
-from nucleus_sync.spec.value import PLAIN_SCHEMA, Name, Number, SpecPart, Switch, Text, Texts, refuse
+from nucleus_sync.spec.value import (
+    PLAIN_SCHEMA,
+    Name,
+    Number,
+    SliceName,
+    SpecPart,
+    Switch,
+    Text,
+    Texts,
+    no_repeats,
+    refuse,
+)
 
 Op = Literal[">=", ">", "<=", "<", "=="]
 MetricName = Literal["mAP", "mAP50", "mAP75", "AP_small", "AP_medium", "AP_large", "precision", "recall", "F1", "AP"]
@@ -237,21 +248,59 @@ class MetricsEvaluation(SpecPart):
         return self
 
 
+class Benchmark(SpecPart):
+    """The set of items that an evaluation is made on: of datasets, slices or single items, in any mixture."""
+
+    datasets: Annotated[tuple[Name, ...], AfterValidator(no_repeats)] = ()
+    """Whole datasets."""
+    slices: Annotated[tuple[SliceName, ...], AfterValidator(no_repeats)] = ()
+    """Slices, each as `dataset.slice`."""
+    items: dict[Name, Annotated[Texts, Field(min_length=1)]] = Field(default_factory=dict)
+    """By dataset, reference ids of single items."""
+    name: Text | None = None
+    """Its name at Nucleus, followed by the time; left out: the evaluation's address."""
+    description: Text | None = None
+    """A sentence shown beside it."""
+    label: Text | None = None
+    """Label of its version; a new one makes a new version."""
+    bump: Literal["minor", "major"] | None = None
+    """Which number a new version raises; left out: minor."""
+    draft: Switch = False
+    """Keep it as a draft, which changes in place and isn't evaluated until this is false again?"""
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether it says what is in it."""
+        return bool(self.datasets or self.slices or self.items)
+
+    @property
+    def slice_addresses(self) -> tuple[str, ...]:
+        """The addresses of its slices."""
+        pairs = (name.partition(".") for name in self.slices)
+        return tuple(f"dataset.{dataset}.slice.{title}" for dataset, _, title in pairs)
+
+
 class BenchmarkEvaluation(SpecPart):
-    """An evaluation on a frozen benchmark of the dataset, whose numbers can be read back."""
+    """An evaluation on a frozen benchmark, whose numbers can be read back."""
 
     kind: Literal["benchmark"]
     """Which kind of evaluation it is."""
     model: Name
     """The model whose predictions are evaluated."""
-    dataset: Name
-    """The dataset of which the benchmark is made."""
+    dataset: Name | None = None
+    """The dataset of which the benchmark is made, unless `benchmark` says what is in it."""
+    benchmark: Benchmark | None = None
+    """What the benchmark is made of, and how it is called."""
     class_agnostic: Switch = False
     """Match regardless of label?"""
     rollup_groups: dict[Text, Annotated[Texts, Field(min_length=1)]] = Field(default_factory=dict)
     """Labels that count as one: `{vehicle: [car, bus]}`."""
     exclusion_rules: tuple[ExclusionRule, ...] = ()
     """What is left out of the numbers."""
+    preset: Text | None = None
+    """Name of a preset at Nucleus whose rollup groups and exclusion rules are taken."""
+    save_as_preset: Text | None = None
+    """Name of a preset at Nucleus that is kept equal to these rollup groups and exclusion rules."""
     expect: Expect | None = None
     """Bounds on the numbers; apply exits 5 when one is not kept."""
 
@@ -259,6 +308,19 @@ class BenchmarkEvaluation(SpecPart):
     def _one_matching(self) -> Self:
         if self.class_agnostic and self.rollup_groups:
             refuse("with class_agnostic every label matches every other", "remove rollup_groups, or it")
+        own = bool(self.rollup_groups or self.exclusion_rules)
+        if self.preset is not None and (own or self.save_as_preset is not None):
+            refuse("a preset brings its own rollup groups and exclusion rules", "remove preset, or what is beside it")
+        if self.save_as_preset is not None and not own:
+            refuse("there is nothing to save as a preset", "give rollup_groups or exclusion_rules")
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_of_items(self) -> Self:
+        told = self.benchmark is not None and self.benchmark.has_sources
+        if told == (self.dataset is not None):
+            said = "says twice what is in its benchmark" if told else "does not say what is in its benchmark"
+            refuse(f"an evaluation {said}", "give either dataset, or benchmark with datasets, slices or items")
         return self
 
 

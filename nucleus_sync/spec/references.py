@@ -31,6 +31,7 @@ def check(document: Any) -> Iterator[Complaint]:
     yield from _trained(models, datasets)
     for key, evaluation in _section(document, "evaluations").items():
         yield from _evaluated(("evaluations", key), evaluation, models, datasets)
+        yield from _benchmarked(("evaluations", key, "benchmark"), _entry(evaluation, "benchmark"), datasets)
     yield from _private_uploads(datasets, sources)
 
 
@@ -42,14 +43,23 @@ def idle(document: Any) -> Iterator[Complaint]:
             yield Complaint(("sources", name), f"the source {name!r} is not used", None, at_key=True)
     predicted = set(_predicted(_section(document, "models")))
     for key, evaluation in _section(document, "evaluations").items():
-        pair = (_entry(evaluation, "model"), _entry(evaluation, "dataset"))
-        if pair not in predicted:
-            yield Complaint(
-                ("evaluations", key),
-                f"the model {pair[0]!r} declares no predictions on {pair[1]!r}",
-                "this evaluates what is at Nucleus already",
-                at_key=True,
-            )
+        model = _entry(evaluation, "model")
+        for dataset in _evaluated_on(evaluation):
+            if (model, dataset) not in predicted:
+                yield Complaint(
+                    ("evaluations", key),
+                    f"the model {model!r} declares no predictions on {dataset!r}",
+                    "this evaluates what is at Nucleus already",
+                    at_key=True,
+                )
+
+
+def _evaluated_on(evaluation: Any) -> list[Any]:
+    """The datasets that an evaluation's items are in."""
+    benchmark = _entry(evaluation, "benchmark")
+    found = [_entry(evaluation, "dataset"), *_list(benchmark, "datasets"), *_section(benchmark, "items")]
+    found += [name.partition(".")[0] for name in _list(benchmark, "slices") if isinstance(name, str)]
+    return list(dict.fromkeys(name for name in found if isinstance(name, str)))
 
 
 def _uses(document: Any) -> Iterator[tuple[Route, str, str]]:
@@ -95,12 +105,25 @@ def _predicted(models: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _trained(models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
-    slices = {f"{key}.{name}": None for key, dataset in datasets.items() for name in _section(dataset, "slices")}
     for key, model in models.items():
-        names = _entry(model, "trained_slices")
-        for index, name in enumerate(names if isinstance(names, list) else ()):
-            if isinstance(name, str) and "." in name and name not in slices:
-                yield _nowhere(("models", key, "trained_slices", index), "slice", name, slices)
+        yield from _sliced(("models", key, "trained_slices"), _list(model, "trained_slices"), datasets)
+
+
+def _sliced(path: Route, names: list[Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
+    slices = {f"{key}.{name}": None for key, dataset in datasets.items() for name in _section(dataset, "slices")}
+    for index, name in enumerate(names):
+        if isinstance(name, str) and "." in name and name not in slices:
+            yield _nowhere((*path, index), "slice", name, slices)
+
+
+def _benchmarked(path: Route, benchmark: Any, datasets: dict[str, Any]) -> Iterator[Complaint]:
+    for index, name in enumerate(_list(benchmark, "datasets")):
+        if isinstance(name, str) and name not in datasets:
+            yield _nowhere((*path, "datasets", index), "dataset", name, datasets)
+    for name in _section(benchmark, "items"):
+        if name not in datasets:
+            yield _nowhere((*path, "items", name), "dataset", name, datasets, at_key=True)
+    yield from _sliced((*path, "slices"), _list(benchmark, "slices"), datasets)
 
 
 def _evaluated(path: Route, evaluation: Any, models: dict[str, Any], datasets: dict[str, Any]) -> Iterator[Complaint]:
@@ -135,6 +158,11 @@ def _nowhere(path: Route, kind: str, name: str, declared: dict[str, Any], *, at_
 def _section(document: Any, key: str) -> dict[str, Any]:
     value = _entry(document, key)
     return value if isinstance(value, dict) else {}
+
+
+def _list(mapping: Any, key: str) -> list[Any]:
+    value = _entry(mapping, key)
+    return value if isinstance(value, list) else []
 
 
 def _entry(mapping: Any, *keys: str) -> Any:

@@ -10,6 +10,7 @@ from nucleus_sync.spec.value import (
     Name,
     PathText,
     Plain,
+    SliceName,
     SpecPart,
     Switch,
     Text,
@@ -96,17 +97,6 @@ class Dataset(SpecPart):
     """Named parts of the dataset."""
     prune: Switch | None = None
     """Delete what the sources no longer yield? Left out: as in settings."""
-
-
-def _slice_name(name: str) -> str:
-    dataset, dot, title = name.partition(".")
-    if not (dot and dataset and title):
-        refuse(f"{name!r} names no slice", "write the dataset's name, a dot and the slice's: street.night")
-    return name
-
-
-SliceName = Annotated[Text, AfterValidator(_slice_name)]
-"""A slice of a dataset as other parts of the spec name it: `street.night`."""
 
 
 class Model(SpecPart):

@@ -235,5 +235,14 @@ def no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _slice_name(name: str) -> str:
+    dataset, dot, title = name.partition(".")
+    if not (dot and dataset and title):
+        refuse(f"{name!r} names no slice", "write the dataset's name, a dot and the slice's: street.night")
+    return name
+
+
+SliceName = Annotated[Text, AfterValidator(_slice_name)]
+"""A slice of a dataset as other parts of the spec name it: `street.night`."""
 Texts = Annotated[tuple[Text, ...], AfterValidator(no_repeats)]
 """A list of texts, each once."""

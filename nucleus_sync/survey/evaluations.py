@@ -18,10 +18,28 @@ def evaluation_wanted(evaluation: Evaluation) -> dict[str, Any]:
     return evaluation.model_dump(mode="json", exclude={"expect"}, exclude_none=True)
 
 
-def input_addresses(evaluation: Evaluation) -> tuple[str, str, str]:
-    """Items, ground truth and predictions."""
-    dataset, model = evaluation.dataset, evaluation.model
-    return items_address(dataset), annotations_address(dataset), predictions_address(model, dataset)
+def datasets_of(evaluation: Evaluation) -> tuple[str, ...]:
+    """The datasets that its items are in."""
+    if evaluation.dataset is not None:
+        return (evaluation.dataset,)
+    benchmark = evaluation.benchmark if evaluation.kind == "benchmark" else None
+    if benchmark is None:
+        return ()
+    sliced = (name.partition(".")[0] for name in benchmark.slices)
+    return tuple(dict.fromkeys([*benchmark.datasets, *sliced, *benchmark.items]))
+
+
+def benchmark_inputs(evaluation: Evaluation) -> tuple[str, ...]:
+    """Items and ground truth, and the members of slices."""
+    benchmark = evaluation.benchmark if evaluation.kind == "benchmark" else None
+    streams = [address(name) for name in datasets_of(evaluation) for address in (items_address, annotations_address)]
+    return (*streams, *(benchmark.slice_addresses if benchmark else ()))
+
+
+def input_addresses(evaluation: Evaluation) -> tuple[str, ...]:
+    """Everything that goes in: items, ground truth, members of slices, predictions."""
+    predictions = (predictions_address(evaluation.model, name) for name in datasets_of(evaluation))
+    return (*benchmark_inputs(evaluation), *predictions)
 
 
 def place_evaluation(
@@ -52,4 +70,5 @@ def place_evaluation(
     if not reasons:
         return None
     step = Step(Action.EVALUATE, f"evaluation.{name}", Holds.EVALUATION, reasons=reasons, wanted=wanted)
-    return Placed(step, evaluation.dataset, evaluation.model)
+    datasets = datasets_of(evaluation)
+    return Placed(step, datasets[0] if len(datasets) == 1 else None, evaluation.model)

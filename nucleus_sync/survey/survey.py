@@ -401,8 +401,8 @@ class Survey:
         new_slices = {changes.address for changes in self._slices.values() if changes.is_made_anew}
         compare_models(self.loaded.spec, self._held(), resources, new_slices=new_slices, weights=self._weights)
         placed = [*resources.placed, *self._removed.placed, *self._stream_steps()]
-        placed += self._evaluation_steps({entry.step.address for entry in placed})
         placed += (entry for changes in self._slices.values() for entry in changes.placed())
+        placed += self._evaluation_steps({entry.step.address for entry in placed})
         steps = in_order(placed)
         if self.targets:
             chosen = [s.id for s in steps if any(is_under(s.address, target) for target in self.targets)]
