@@ -16,7 +16,7 @@ from nucleus_sync.refresh import remote
 from nucleus_sync.refresh.compare import Comparison, What
 from nucleus_sync.refresh.report import Report, ResourceFinding
 from nucleus_sync.refresh.sample import Sampler
-from nucleus_sync.refresh.streams import Looked, is_wanted, streams_of
+from nucleus_sync.refresh.streams import Looked, holds_scenes, is_wanted, streams_of
 from nucleus_sync.spool import Sorter
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Look:
     say: Callable[[str, str], None] = lambda _address, _text: None
     chance: random.Random = field(default_factory=random.Random)
     report: Report = field(init=False)
+    _scenes: Sorter = field(init=False)
+    """What Nucleus lists as the scenes of the dataset that is being looked at; none where it holds images."""
 
     async def run(self) -> Report:
         """Raises ApiError when Nucleus can't be asked."""
@@ -87,10 +89,14 @@ class Look:
             for stream in streams_of(self.ledger, self.spec, name, dataset_id)
             if is_wanted(stream.address, self.targets) and await self._has_its_model(stream)
         ]
+        self._scenes = Sorter(self.scratch)
+        if holds_scenes(self.ledger, name) and self.sample is None:
+            await remote.read_scenes(self.api, dataset_id, self._scenes)
         if self.sample is None:
             await self._streams(wanted)
         else:
-            await self._sampled(wanted, self.sample)
+            await self._sampled(name, wanted, self.sample)
+        self._scenes.close()
         await self._beneath(resource)
 
     async def _has_its_model(self, stream: Looked) -> bool:
@@ -126,18 +132,12 @@ class Look:
         by_kind = {stream.kind: stream for stream in wanted if stream.kind is not Kind.PREDICTIONS}
         scenes, annotations = by_kind.get(Kind.SCENES), by_kind.get(Kind.ANNOTATIONS)
         if scenes:
-            await self._scenes(scenes)
+            self._compared(scenes).weigh_all(self._scenes.sorted(), self.ledger.known(scenes.address))
         if Kind.ITEMS in by_kind or annotations:
             await self._items_and_annotations(by_kind.get(Kind.ITEMS), annotations)
         for stream in wanted:
             if stream.kind is Kind.PREDICTIONS:
                 await self._predictions(stream)
-
-    async def _scenes(self, stream: Looked) -> None:
-        rows = Sorter(self.scratch)
-        await remote.read_scenes(self.api, stream.dataset_id, rows)
-        self._compared(stream).weigh_all(rows.sorted(), self.ledger.known(stream.address))
-        rows.close()
 
     async def _items_and_annotations(self, items: Looked | None, annotations: Looked | None) -> None:
         """One listing holds both."""
@@ -151,11 +151,8 @@ class Look:
             await remote.read_export(self.api, either.dataset_id, item_rows, record_rows)
         if items:
             self._compared(items).weigh_all(item_rows.sorted(), self.ledger.known(items.address))
-        if annotations and (items or not await self.api.datasets.is_scene(either.dataset_id)):
-            self._compared(annotations).weigh_all(record_rows.sorted(), self.ledger.known(annotations.address))
-        elif annotations:
-            why = "what is on a scene itself, or on frames cut from a video, does not come back with the items"
-            self._weigh_covered(self._compared(annotations), item_rows, record_rows, why)
+        if annotations:
+            self._weigh_all(self._compared(annotations), record_rows)
         item_rows.close()
         record_rows.close()
 
@@ -182,7 +179,7 @@ class Look:
                 rows.close()
                 rows = Sorter(self.scratch)
             else:
-                self._compared(stream).weigh_all(rows.sorted(), self.ledger.known(stream.address))
+                self._weigh_all(self._compared(stream), rows)
                 return
         covered = Sorter(self.scratch)
         for slice_ in self.ledger.resources(f"dataset.{stream.dataset}"):
@@ -197,22 +194,30 @@ class Look:
         except NotFound:
             return
 
+    def _weigh_all(self, comparison: Comparison, rows: Sorter) -> None:
+        """All records on items; what is on a scene as a whole does not come back with them."""
+        on_scenes = Presence(row[0] for row in self._scenes.sorted())
+        self._weigh_some(comparison, rows, lambda item: item not in on_scenes, "they are on scenes as a whole")
+
     def _weigh_covered(self, comparison: Comparison, covered: Sorter, rows: Sorter, why: str) -> None:
         """Only what lies on items that were read can be compared; of the rest nothing is claimed."""
         present = Presence(row[0] for row in covered.sorted())
-        comparison.weigh_all(rows.sorted(), self._only_on(present, comparison))
+        self._weigh_some(comparison, rows, lambda item: item in present, why)
+
+    def _weigh_some(self, comparison: Comparison, rows: Sorter, is_told: Callable[[bytes], bool], why: str) -> None:
+        def told() -> Iterator[tuple[bytes, bytes]]:
+            for key, stamp in self.ledger.known(comparison.address):
+                if is_told(item_of(key)):
+                    yield key, stamp
+                else:
+                    comparison.unverified += 1
+
+        comparison.weigh_all(rows.sorted(), told())
         if comparison.unverified:
             comparison.remarks.append(f"{comparison.unverified:,} were not verified: {why}")
 
-    def _only_on(self, present: Presence, comparison: Comparison) -> Iterator[tuple[bytes, bytes]]:
-        for key, stamp in self.ledger.known(comparison.address):
-            if item_of(key) in present:
-                yield key, stamp
-            else:
-                comparison.unverified += 1
-
-    async def _sampled(self, wanted: Sequence[Looked], size: int) -> None:
-        scenes = any(stream.kind is Kind.SCENES for stream in wanted)
+    async def _sampled(self, dataset: str, wanted: Sequence[Looked], size: int) -> None:
+        scenes = holds_scenes(self.ledger, dataset)
         sampler = Sampler(self.ledger, self.api, size, self.chance, scenes=scenes)
         for stream in wanted:
             self.say(stream.address, f"reading a sample of {size:,} items")

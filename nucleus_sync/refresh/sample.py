@@ -44,6 +44,8 @@ class Sampler:
         else:
             found = {name: _rows(read, stream.kind) for name, read in (await self._items(stream, drawn)).items()}
         for reference, rows in found.items():
+            if rows is None and self._scenes:
+                continue  # a scene: what is on it as a whole can't be read with it
             ours = self._ledger.known_of(stream.address, reference.encode())
             comparison.weigh_all(sorted(rows or ()), ours)
         comparison.unverified = self._ledger.count(stream.address) - comparison.looked_at

@@ -37,7 +37,7 @@ def streams_of(ledger: Ledger, spec: Spec, dataset: str, dataset_id: str) -> Ite
     """All streams of a dataset. Its items are always one: annotations need to know which there are."""
     addresses = {stream.address for stream in declared_streams(spec) if stream.dataset == dataset}
     addresses |= {state.address for state in ledger.streams()}
-    if _holds_scenes(ledger, dataset):
+    if holds_scenes(ledger, dataset):
         yield Looked(items_address(dataset), Kind.SCENES, dataset, dataset_id)
     else:
         yield Looked(items_address(dataset), Kind.ITEMS, dataset, dataset_id, urls=_only_urls(spec, dataset))
@@ -50,7 +50,8 @@ def streams_of(ledger: Ledger, spec: Spec, dataset: str, dataset_id: str) -> Ite
                 yield Looked(address, Kind.PREDICTIONS, dataset, dataset_id, model.nucleus_id)
 
 
-def _holds_scenes(ledger: Ledger, dataset: str) -> bool:
+def holds_scenes(ledger: Ledger, dataset: str) -> bool:
+    """Whether a dataset is one of scenes."""
     resource = ledger.resource(f"dataset.{dataset}")
     return resource is not None and resource.details.get("wanted", {}).get("kind", "images") != "images"
 
