@@ -35,7 +35,7 @@ _MODULES = {"import": "adopt"}
 EXIT_CODES = {
     Exit.DONE: "done, or nothing to do",
     Exit.ERROR: "error",
-    Exit.CHANGES: "plan --detailed-exitcode found changes",
+    Exit.CHANGES: "plan or refresh --detailed-exitcode found changes",
     Exit.PARTIAL: "applied in part: Nucleus rejected records, or steps failed",
     Exit.STALE: "the saved plan is stale",
     Exit.GATE_FAILED: "an evaluation's gate failed",
