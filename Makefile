@@ -9,6 +9,8 @@ help:
 	@echo "make test    run all tests"
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make bench   ratios to the official SDK (ARGS=--help says what can be chosen; an hour by default)"
+	@echo "make soak    kill, break and race it for SECONDS (default 600), then every crash point and fault once"
+	@echo "make fuzz    broken files for SECONDS (default 300)"
 	@echo "make docs    write the generated parts of README.md anew"
 	@echo "make clean   remove the virtual environment and what the demo wrote"
 
@@ -29,6 +31,14 @@ bench: $(VENV)/.has-test
 
 docs: $(VENV)/.has-test
 	@NUCLEUS_SYNC_WRITE_DOCS=1 $(RUN)pytest tests/docs $(ARGS)
+
+# SEED=… tells the same stories again; the crash matrix and the faults take some minutes more.
+soak: $(VENV)/.has-test
+	@$(RUN)python tests/simulation/soak.py $(or $(SECONDS),600) $(SEED)
+	@NUCLEUS_SYNC_SOAK=1 $(RUN)pytest -n auto --timeout 600 tests/crash tests/races tests/simulation $(ARGS)
+
+fuzz: $(VENV)/.has-test
+	@$(RUN)python tests/fuzz/soak.py $(or $(SECONDS),300) $(SEED)
 
 clean:
 	rm -rf $(VENV) .tools .demo
