@@ -25,7 +25,7 @@ def _mark(number: int, line: str, pair: Pair, scored: bool) -> Mark | None:  # n
     if not words or words[0] == "DontCare":
         return None
     notes = Notes()
-    values = _values(words)
+    values = label_values(words)
     if values is None:
         notes.fault(
             "not a line of KITTI", f"{len(words)} fields: KITTI has 15, or 16 with a score, numbers but the first"
@@ -37,10 +37,10 @@ def _mark(number: int, line: str, pair: Pair, scored: bool) -> Mark | None:  # n
         if low > high:
             notes.fault(names, f"{names}: {low:g} > {high:g}")
     label = Label(bbox=(left, top, right - left, bottom - top), score=values[14] if len(values) == _FIELDS else None)
-    return Mark(number, Category(name, 0), label, notes, _metadata(values))
+    return Mark(number, Category(name, 0), label, notes, label_metadata(values))
 
 
-def _values(words: list[str]) -> list[float] | None:
+def label_values(words: list[str]) -> list[float] | None:
     """The numbers behind the type, which may hold blanks: 15 where there is a score, else 14."""
     for count in (_FIELDS, _FIELDS - 1):
         if len(words) > count:
@@ -51,7 +51,7 @@ def _values(words: list[str]) -> list[float] | None:
     return None
 
 
-def _metadata(values: list[float]) -> dict[str, object]:
+def label_metadata(values: list[float]) -> dict[str, object]:
     """What is known of an object beside its box; KITTI writes -1 and -10 for what isn't."""
     named = dict(zip(_UNKNOWN, values[:3], strict=True))
     return {name: value for name, value in named.items() if value != _UNKNOWN[name]}
@@ -59,4 +59,4 @@ def _metadata(values: list[float]) -> dict[str, object]:
 
 def _looks_like_labels(text: str) -> bool:
     words = text.split("\n", 1)[0].split()
-    return bool(words) and not words[0].replace(".", "").isdigit() and _values(words) is not None
+    return bool(words) and not words[0].replace(".", "").isdigit() and label_values(words) is not None

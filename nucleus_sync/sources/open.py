@@ -12,6 +12,7 @@ from nucleus_sync.spec.source import (
     CocoSource,
     FramesSource,
     ImagesSource,
+    Kitti3dSource,
     KittiSource,
     RecordsSource,
     Source,
@@ -58,6 +59,10 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
             from nucleus_sync.sources.frames import FramesReader
 
             return FramesReader(source, surroundings)
+        case Kitti3dSource():
+            from nucleus_sync.sources.kitti_3d import Kitti3dReader
+
+            return Kitti3dReader(source, surroundings)
         case TableSource():
             from nucleus_sync.sources.table import TableReader
 

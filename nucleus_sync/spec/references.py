@@ -90,12 +90,22 @@ def _able(path: Route, name: str, source: Any, wanted: str) -> Iterator[Complain
         what = f"{wanted} scenes" if wanted in ("lidar", "video") else wanted
         said = f"the source {name!r} can't yield {what}: its format is {source_format}"
         yield Complaint(path, said, f"formats that can: {', '.join(fitting)}")
+    if _lacks_address(source, wanted):
+        yield Complaint(
+            path,
+            f"the source {name!r} does not say where Nucleus reads its point clouds",
+            'give it a `pointcloud_url`, such as "s3://acme/drives/{path}.json"',
+        )
     if wanted == "items" and source_format == "coco" and not _entry(source, "images", "image_url"):
         yield Complaint(
             path,
             f"the source {name!r} does not say where its images are",
             'give it `images` (a folder to upload from) or `image_url` (such as "{coco_url}")',
         )
+
+
+def _lacks_address(source: Any, wanted: str) -> bool:
+    return wanted == "lidar" and _entry(source, "format") == "kitti-3d" and not _entry(source, "pointcloud_url")
 
 
 def _predicted(models: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nucleus_sync.spec import template
 from nucleus_sync.spec.value import (
+    KeyTemplate,
     PathText,
     SpecPart,
     TemplateText,
@@ -23,6 +24,11 @@ from nucleus_sync.spec.value import (
 FRAME_FIELDS = ("path", "parent", "name", "stem", "suffix")
 """What templates may name of a frame or video file: `a/7.jpg` has path `a/7.jpg`, parent `a`, name `7.jpg`, stem `7`,
 suffix `.jpg`."""
+
+
+KITTI_FIELDS = ("path", "folder", "frame")
+"""What templates may name of a frame: `training/velodyne/000001.bin` is of path `training/000001`, folder `training`,
+frame `000001`."""
 
 
 def _naming(fields: tuple[str, ...], what: str) -> Callable[[object], object]:
@@ -48,6 +54,12 @@ def _naming(fields: tuple[str, ...], what: str) -> Callable[[object], object]:
 
 _of_file = AfterValidator(_naming(FRAME_FIELDS, "a file"))
 _of_video = AfterValidator(_naming(("scene", *FRAME_FIELDS), "a scene"))
+
+
+_of_frame = AfterValidator(_naming(KITTI_FIELDS, "a frame"))
+_of_sensor = AfterValidator(_naming(("sensor", *KITTI_FIELDS), "an item of a frame"))
+_of_image = AfterValidator(_naming(("sensor", "file", *KITTI_FIELDS), "an image of a frame"))
+_of_drive = AfterValidator(_naming(("scene", *KITTI_FIELDS), "a scene"))
 
 
 def _frame_rate(value: int) -> int:
@@ -97,3 +109,29 @@ class FramesSource(SpecPart):
             needed = "needs its frame_rate" if self.frame_rate is None else "takes no frame_rate: the file has its own"
             refuse(f"{'image_url' if self.image_url else 'video_url'} {needed}")
         return self
+
+
+class Kitti3dSource(SpecPart):
+    """A folder in KITTI's layout (velodyne, image_2, calib, label_2); yields lidar scenes and cuboids."""
+
+    format: Literal["kitti-3d"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder; velodyne and the others lie in it or in folders below."""
+    calib: PathText | None = None
+    """The folder with calib, where it is another one, as for a model's labels; left out: `path`."""
+    scene: Annotated[TemplateText, _of_frame] = "{path}"
+    """Template of the scene's reference id; frames of one scene stand in the order in which people count. KITTI's own
+    frames have nothing to do with each other, so that each is a scene."""
+    reference_id: Annotated[KeyTemplate, _of_sensor] = "{path}/{sensor}"
+    """Template of the items' reference ids; `sensor` is the folder: velodyne, image_2."""
+    pointcloud_url: Annotated[UrlTemplate, _of_sensor] | None = None
+    """Template of the address at which Nucleus reads a point cloud as JSON; needed for scenes."""
+    image_url: Annotated[UrlTemplate, _of_image] | None = None
+    """Template of the address at which Nucleus reads an image; `file` is its path. Left out: scenes have no cameras."""
+    convert_to: PathText | None = None
+    """Folder for the point clouds as Nucleus's JSON, each as `{path}.json`; copy it to where `pointcloud_url` says."""
+    metadata: dict[Text, Annotated[TemplateValue, _of_drive]] = Field(default_factory=dict)
+    """Metadata of each scene; texts are templates over `scene` and its first frame."""
+    on_invalid: Literal["error", "skip"] = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""

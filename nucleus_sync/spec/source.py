@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from nucleus_sync.spec import template
 from nucleus_sync.spec.place import IMAGE_SUFFIXES
-from nucleus_sync.spec.scene_source import FramesSource
+from nucleus_sync.spec.scene_source import FramesSource, Kitti3dSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     PathText,
@@ -272,7 +272,8 @@ Source = Annotated[
     | KittiSource
     | RecordsSource
     | TableSource
-    | FramesSource,
+    | FramesSource
+    | Kitti3dSource,
     Field(discriminator="format"),
 ]
 """Any source; `format` says which."""
@@ -287,6 +288,7 @@ YIELDS: dict[str, frozenset[str]] = {
     "records": frozenset({"items", "annotations", "predictions", "lidar", "video"}),
     "table": frozenset({"items"}),
     "frames": frozenset({"video"}),
+    "kitti-3d": frozenset({"lidar", "annotations", "predictions"}),
 }
 """Which records a format can yield; lidar and video are scenes."""
 
@@ -304,6 +306,7 @@ __all__ = [
     "FramesSource",
     "Geometry",
     "ImagesSource",
+    "Kitti3dSource",
     "KittiSource",
     "OnInvalid",
     "OutOfBounds",
