@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-_PAUSE = 0.05
+_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import BufferedReader, RawIOBase
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -58,6 +58,14 @@ class LineFile:
     def name(self) -> str:
         """The file as the user wrote it."""
         return "standard input" if self.is_stdin else self._shown
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any place of the file can be read without what lies before it."""
+        if self.is_stdin:
+            return False
+        with self._opened() as (file, _):
+            return isinstance(file, BufferedReader) and file.raw.__class__ is FileIO
 
     def state(self) -> FileState:
         """Raises SourceError when the file is gone."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import cache
 from itertools import islice
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -16,6 +18,7 @@ from msgspec.structs import replace
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import Annotation, BoxGeometry, Mask
 from nucleus_sync.records.check import complaints
+from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import (
@@ -32,12 +35,14 @@ from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.line_file import LineFile, PlacedLine, without_mark
-from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings
 from nucleus_sync.sources.scene_line import scene_of
 from nucleus_sync.sources.walk import shown
 from nucleus_sync.sources.wire_errors import TYPES, Why, unknown_type, why_not_json, why_not_record
-from nucleus_sync.spec.model import resolve
-from nucleus_sync.spec.source import RecordsSource
+from nucleus_sync.spec.place import resolve
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.source import RecordsSource
 
 _SEED = seed_of("records", 1)
 _LOCATOR = struct.Struct(">QIQ")
@@ -99,6 +104,8 @@ class RecordsReader:
 
     def __init__(self, spec: RecordsSource, surroundings: Surroundings) -> None:
         self._source = surroundings.name
+        self._path = spec.path
+        self._surroundings = surroundings
         self._file = LineFile(resolve(surroundings.folder, spec.path), spec.path, surroundings.scratch)
 
     def state(self) -> FileState:
@@ -142,6 +149,20 @@ class RecordsReader:
                 record = self._record(kind, text, pick.key, number, report)
                 if record is not None:
                     yield pick, record
+
+    def portable(self, kind: Kind) -> Portable | None:  # noqa: ARG002 - a line is a line
+        """For files that are not compressed: the others can only be read from their beginning."""
+        if not self._file.is_plain:
+            return None
+        return Portable(
+            RecordsReader,
+            SimpleNamespace(path=self._path),
+            dataclasses.replace(self._surroundings, facts=NoFacts()),
+            None,
+        )
+
+    def take_up(self, luggage: None) -> None:
+        """There is nothing that a reader would have to know."""
 
     def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002 - a line is a line
         """The file and the line."""
