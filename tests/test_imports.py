@@ -54,7 +54,7 @@ DOORS = {
     "sqlite_utils": {"ledger"},
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
-    "pycocotools": {"emulator"},
+    "pycocotools": {"emulator", "sources/paint.py"},
     "nucleus": set(),
 }
 

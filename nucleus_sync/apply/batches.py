@@ -10,9 +10,11 @@ from itertools import groupby, repeat
 from pathlib import Path
 from typing import IO
 
+from nucleus_sync.apply.masks import MASKS_PER_REQUEST, MaskBatch, written
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import RAW_SIZE
 from nucleus_sync.records.item import LocalItem
+from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import wire_line
 from nucleus_sync.sources.reader import Pick
 from nucleus_sync.spool import Row
@@ -55,7 +57,7 @@ class PhotoBatch:
         """Nothing was spooled."""
 
 
-Batch = LineBatch | PhotoBatch
+Batch = LineBatch | PhotoBatch | MaskBatch
 
 
 @dataclass
@@ -73,7 +75,14 @@ class Cutter:
         """Batches in reading order. Raises SourceError when a file has changed since it was compared."""
         lines = _Lines(self.scratch, self.changes.kept)
         photos: list[tuple[Row, LocalItem]] = []
+        masks = MaskBatch([], [])
         for row, line in self._lines():
+            if isinstance(line, PaintedMask):
+                masks.add(row, written(line, self.scratch))
+                if len(masks.rows) == MASKS_PER_REQUEST:
+                    yield masks
+                    masks = MaskBatch([], [])
+                continue
             if isinstance(line, LocalItem):
                 photos.append((row, line))
                 if len(photos) == PHOTOS_PER_REQUEST:
@@ -87,10 +96,12 @@ class Cutter:
             lines.add(row, line, size)
         if photos:
             yield _photo_batch(photos)
+        if masks.rows:
+            yield masks
         if lines.rows:
             yield lines.close()
 
-    def _lines(self) -> Iterator[tuple[Row, bytes | LocalItem | None]]:
+    def _lines(self) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask | None]]:
         """Every change with its line, or None where that was kept when it was first read."""
         for is_kept, rows in groupby(self._rows(), key=lambda row: row[_SIZE] > 0):
             if is_kept:
@@ -103,7 +114,7 @@ class Cutter:
             return iter(self.changes.sent)
         return (row for row in self.changes.sent if row[1] not in self.leave_out)
 
-    def _read_again(self, rows: Iterator[Row]) -> Iterator[tuple[Row, bytes | LocalItem]]:
+    def _read_again(self, rows: Iterator[Row]) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask]]:
         stream = self.changes.stream
         assert stream is not None  # noqa: S101  (a stream that was not read has no changes)
         waiting: deque[Row] = deque()
@@ -115,7 +126,7 @@ class Cutter:
                     where=str(stream.where(row[0])),
                     fix="run again once the export is complete",
                 )
-            yield row, record if isinstance(record, LocalItem) else wire_line(record) + b"\n"
+            yield row, record if isinstance(record, LocalItem | PaintedMask) else wire_line(record) + b"\n"
 
 
 def _picks(rows: Iterator[Row], waiting: deque[Row]) -> Iterator[Pick]:

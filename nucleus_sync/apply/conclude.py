@@ -68,6 +68,22 @@ async def conclude(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, j
     if verdict.state is BatchState.UNKNOWN:
         runtime.ledger.unknown(sent.number)
         raise StepFailed(verdict.problem, where=step.address, fix="run apply again: it looks after the job first")
+    status = outcome.status.raw_state if outcome.status else str(outcome.ending)
+    await write_down(runtime, step, tally, sent, verdict, job_id=job_id, status=status, begun=begun)
+
+
+async def write_down(
+    runtime: Runtime,
+    step: Step,
+    tally: StepTally,
+    sent: Sent,
+    verdict: Verdict,
+    *,
+    job_id: str,
+    status: str,
+    begun: float,
+) -> None:
+    """Let the ledger and everybody who listens know how a batch ended; `job_id` is empty where there was no job."""
     # In a thread: a hundred thousand rows take a second, in which others go on sending.
     finish = partial(runtime.ledger.finish, rejections=verdict.rejections, doubtful=verdict.doubtful)
     await asyncio.to_thread(finish, sent.number, verdict.state)
@@ -75,7 +91,6 @@ async def conclude(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, j
     for rejection in verdict.rejections:
         where = Where(rejection.file, rejection.position)
         runtime.emit(RecordRejected(step.address, as_words(rejection.key), rejection.reason, where))
-    status = outcome.status.raw_state if outcome.status else str(outcome.ending)
     runtime.emit(
         JobFinished(step.address, step.id, job_id, status, done, len(verdict.rejections), runtime.clock() - begun)
     )
@@ -129,7 +144,7 @@ async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdi
         else:
             missing, doubtful = await missing_of(runtime, sent.dataset_id, rest, sent.model_id)
         rejections += [
-            _rejection(sent, change, _reason(change, unmatched, outcome), lacks_item=False) for change in missing
+            rejection(sent, change, _reason(change, unmatched, outcome), lacks_item=False) for change in missing
         ]
     state = BatchState.PARTIAL if rejections or doubtful else BatchState.DONE
     problem = f"{len(doubtful):,} records could not be verified; the next apply sends them again" if doubtful else ""
@@ -176,7 +191,7 @@ def matched(sent: Sent, errors: Sequence[JobError]) -> tuple[list[Rejection], li
             of_item = by_item.get(reference, [])
             found = of_item if error.lacks_item or len(of_item) == 1 else _item_named(error.text, by_item)
         for change in found:
-            rejections[change.key] = _rejection(sent, change, error.text, lacks_item=error.lacks_item)
+            rejections[change.key] = rejection(sent, change, error.text, lacks_item=error.lacks_item)
         if not found:
             unmatched.append(error)
     return list(rejections.values()), unmatched
@@ -194,6 +209,7 @@ def _item_named(text: str, by_item: Mapping[str, list[Change]]) -> list[Change]:
     return []
 
 
-def _rejection(sent: Sent, change: Change, reason: str, *, lacks_item: bool) -> Rejection:
+def rejection(sent: Sent, change: Change, reason: str, *, lacks_item: bool) -> Rejection:
+    """A refused record with its place in the source."""
     where = sent.where(change.place)
     return Rejection(change.key, change.stamp, reason, where.file, where.position, lacks_item)

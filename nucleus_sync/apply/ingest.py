@@ -11,6 +11,7 @@ from operator import itemgetter
 from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
 from nucleus_sync.apply.conclude import Sent, conclude
 from nucleus_sync.apply.lost import send_until_known
+from nucleus_sync.apply.masks import MaskBatch, deliver_masks
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
@@ -148,8 +149,13 @@ class _Sender:
             room.release()
 
     async def _deliver(self, batch: Batch) -> None:
-        sent = await asyncio.to_thread(self._prepare, batch.rows)
+        """Raises ApiError and its like for this batch alone."""
+        job_type = "" if isinstance(batch, MaskBatch) else self.target.job_type
+        sent = await asyncio.to_thread(self._prepare, batch.rows, job_type)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
+        if isinstance(batch, MaskBatch):
+            await deliver_masks(self.runtime, self.step, self.tally, sent, batch.masks)
+            return
         try:
             job_id = await send_until_known(
                 self.runtime, sent.dataset_id, sent.job_type, lambda: self._upload(batch, sent.request_id)
@@ -164,8 +170,8 @@ class _Sender:
         self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(sent.does), batch.size))
         await conclude(self.runtime, self.step, self.tally, sent, job_id)
 
-    def _prepare(self, changes: list[Row]) -> Sent:
-        """The intent, durable before a byte leaves."""
+    def _prepare(self, changes: list[Row], job_type: str) -> Sent:
+        """The intent, durable before a byte leaves; no `job_type` where the answer will be the outcome."""
         request_id = self.runtime.new_id()
         stream = self.runtime.changes[self.step.address].stream
         assert stream is not None  # noqa: S101  (its changes come from it)
@@ -174,7 +180,7 @@ class _Sender:
             address=self.step.address,
             operation=self.operation,
             request_id=request_id,
-            job_type=self.target.job_type,
+            job_type=job_type,
             rows=[(row[1], row[2], row[0]) for row in changes],
             sources=sorted({stream.source_of(bytes([source])) for source in {row[0][0] for row in changes}}),
             details={"dataset_id": self.target.dataset_id},
@@ -185,7 +191,7 @@ class _Sender:
         target = self.target
         return Sent(number, request_id, new.job_type, target.dataset_id, does, lookup, stream.where, target.model_id)
 
-    async def _upload(self, batch: Batch, request_id: str) -> str:
+    async def _upload(self, batch: PhotoBatch | LineBatch, request_id: str) -> str:
         uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id
         match batch:
             case PhotoBatch():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from . import items, models, reading, records, slices
-from .calls import Call, Route
+from .calls import Call, Part, Route
 from .lines import batches_of_values
 from .refusals import Refused, UserFault, missing
 from .routes_datasets import dataset_pk, uploaded
@@ -30,6 +30,7 @@ def _sent(call: Call) -> tuple[list[Any], bool]:
         masks = [part for part in call.parts if part.name == "mask"]
         if len(masks) != len(body.get("segmentations") or ()) or len(masks) > 10:
             raise Refused(400, "Each segmentation needs its mask file, at most 10 in one request.")
+        body |= {"segmentations": _with_files(call, body.get("segmentations") or (), masks)}
     sent = [*(body.get("annotations") or ()), *(body.get("segmentations") or ())]
     if len(sent) > SYNCHRONOUS_LIMIT:
         raise Refused(400, f"At most {SYNCHRONOUS_LIMIT} records may be sent synchronously.")
@@ -37,6 +38,14 @@ def _sent(call: Call) -> tuple[list[Any], bool]:
         if isinstance(record, dict) and record.get("type") == "mask":
             raise Refused(400, "Masks stand under segmentations.")
     return sent, bool(body.get("update"))
+
+
+def _with_files(call: Call, segmentations: Sequence[Any], masks: Sequence[Part]) -> list[Any]:
+    """Masks that came with their bytes, under the address at which these are kept."""
+    return [
+        one | {"mask_url": f"{call.address}/_emulator/media/{mask.sha256}"} if isinstance(one, dict) else one
+        for one, mask in zip(segmentations, masks, strict=True)
+    ]
 
 
 def _take_in(

@@ -22,6 +22,7 @@ from nucleus_sync.records.annotation import (
     Polygon,
 )
 from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Record
 from nucleus_sync.records.scene import LidarScene, VideoScene
 
@@ -51,6 +52,8 @@ def complaints(record: Record) -> Iterator[Complaint]:
             yield from metadata_complaints(record.item.metadata)
         case Mask():
             yield from _mask(record)
+        case PaintedMask():
+            yield from _segments(record.mask)
         case LidarScene() | VideoScene():
             # Here, because those checks are made of what this module offers.
             from nucleus_sync.records.scene_check import scene_complaints
@@ -173,6 +176,10 @@ def _mask(mask: Mask) -> Iterator[Complaint]:
         yield Complaint(
             "mask_url has no scheme that Nucleus reads (http, https, s3, gs)", f"mask_url {mask.mask_url!r}"
         )
+    yield from _segments(mask)
+
+
+def _segments(mask: Mask) -> Iterator[Complaint]:
     for segment in mask.annotations:
         if not 0 <= segment.index <= 255:
             yield Complaint("mask index does not fit 8 bits", f"mask index {segment.index} does not fit 8 bits")

@@ -21,6 +21,7 @@ from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
 from nucleus_sync.records.annotation import Box, Category, Mask, MultiCategory, Polygon
 from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, VideoScene, items_of_scene, structure_of
 
@@ -45,7 +46,7 @@ _PARTS = {
 }
 
 
-def _pack(value: Any) -> bytes:
+def pack(value: Any) -> bytes:
     """MessagePack, or JSON for a value with an integer of more than the 64 bits that MessagePack has."""
     try:
         return _encode(value)
@@ -61,7 +62,7 @@ def raw_hash(content: bytes | bytearray | memoryview, seed: int = 0) -> bytes:
 
 def seed_of(*values: Any) -> int:
     """A seed for `raw_hash` from any plain values."""
-    return xxh3_64_intdigest(_pack(values))
+    return xxh3_64_intdigest(pack(values))
 
 
 def content_hash(record: Record) -> bytes:
@@ -79,7 +80,7 @@ def content_hash(record: Record) -> bytes:
 
 def _hashed(part: Any) -> tuple[bytes, bytes]:
     """A part as it goes into the whole, and its own hash."""
-    packed = _pack(part)
+    packed = pack(part)
     return packed, xxh3_64_digest(packed)[:2]
 
 
@@ -106,6 +107,8 @@ def _parts(record: Record) -> tuple[Any, Any, Any, Any]:
             return record.digest, _size(item), item.metadata, _given(item.embedding_info)
         case Item():
             return record.image_url, _size(record), record.metadata, _given(record.embedding_info)
+        case PaintedMask():
+            return record.digest, record.mask.annotations, None, None
         case Mask():
             return record.mask_url, record.annotations, None, None
         case MultiCategory():

@@ -48,6 +48,11 @@ def mask_key(reference_id: str) -> bytes:
     return reference_id.encode() + _MASK
 
 
+def is_mask(key: bytes) -> bool:
+    """Whether this is the key of a segmentation."""
+    return key.endswith(_MASK) and key.count(SEPARATOR) == 1
+
+
 def unnumbered_key(reference_id: str, order: bytes) -> bytes:
     """The key of an annotation whose source gives it no id: it sorts among its item's by `order`."""
     return reference_id.encode() + _UNNUMBERED + order

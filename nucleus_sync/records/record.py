@@ -9,9 +9,10 @@ import msgspec
 from nucleus_sync.records.annotation import Annotation, Category, Mask, MultiCategory
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import annotation_key, category_key, item_key, mask_key
+from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.scene import LidarScene, Scene, VideoScene
 
-Record = Item | LocalItem | Annotation | Scene
+Record = Item | LocalItem | Annotation | PaintedMask | Scene
 
 
 class Kind(StrEnum):
@@ -31,7 +32,7 @@ def key_of(record: Record) -> bytes:
     match record:
         case Item() | LocalItem() | LidarScene() | VideoScene():
             return item_key(record.reference_id)
-        case Mask():
+        case Mask() | PaintedMask():
             return mask_key(record.reference_id)
         case Category() | MultiCategory():
             return category_key(record.reference_id, record.taxonomy_name or None)
@@ -41,4 +42,10 @@ def key_of(record: Record) -> bytes:
 
 def wire_line(record: Record) -> bytes:
     """The record as one line of NDJSON, without the newline (nucleus-api §3.1)."""
-    return _line(record.item if isinstance(record, LocalItem) else record)
+    match record:
+        case LocalItem():
+            return _line(record.item)
+        case PaintedMask():
+            return _line(record.mask)
+        case _:
+            return _line(record)

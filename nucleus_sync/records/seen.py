@@ -17,21 +17,23 @@ import msgspec
 from xxhash import xxh3_64_digest
 
 from nucleus_sync.records.annotation import Annotation
-from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, RAW_SIZE, VERSION, content_hash
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, RAW_SIZE, VERSION, content_hash, pack
 from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Record
 from nucleus_sync.records.scene import LidarScene, VideoScene
 
 AS_SEEN = bytes(RAW_SIZE - 1) + b"\x01"
 """Raw part of the stamp of a record that was only ever read back, never confirmed by a job of ours."""
 
-_pack = msgspec.msgpack.Encoder(order="deterministic").encode
+_LABELS = slice(10, 12)
+"""Where a content hash tells of labels: those of a mask's indices."""
 
 
 def seen_item(url: str, metadata: dict[str, Any]) -> bytes:
     """Sixteen bytes for an item that Nucleus gave back."""
-    packed = _pack(metadata)
-    return xxh3_64_digest(_pack(url) + packed, VERSION) + xxh3_64_digest(packed, VERSION)
+    packed = pack(metadata)
+    return xxh3_64_digest(pack(url) + packed, VERSION) + xxh3_64_digest(packed, VERSION)
 
 
 def seen_annotation(record: Annotation) -> bytes:
@@ -50,6 +52,8 @@ def agrees(seen: bytes, record: Record) -> bool:
             return seen[8:] == seen_item("", record.metadata)[8:]
         case Item():
             return seen == seen_item(record.image_url, record.metadata)
+        case PaintedMask():
+            return seen[_LABELS] == content_hash(record)[_LABELS]  # it comes back under a URL of Nucleus's own
         case _:
             return seen == seen_annotation(record)
 

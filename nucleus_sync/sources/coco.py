@@ -32,6 +32,7 @@ from nucleus_sync.sources.coco_images import (
     url_template,
 )
 from nucleus_sync.sources.coco_labels import Labels, Naming, Rules
+from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
@@ -75,7 +76,7 @@ class CocoReader:
                     where = Where(self._spec.path, "categories")
                     cause = "categories have one name"
                     report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
-                yield from labels.scan(report)
+                yield from self._labelled(labels).scan(report)
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked records."""
@@ -83,16 +84,18 @@ class CocoReader:
             case Kind.ITEMS:
                 yield from self._read_items(picks, report)
             case Kind.ANNOTATIONS:
-                yield from self._labels().read(picks, report)
+                yield from self._labelled(self._labels()).read(picks, report)
 
     def where(self, kind: Kind, locator: bytes) -> Where:
         """The element's place in its section."""
+        if kind is Kind.ANNOTATIONS and self._spec.geometry == "mask":
+            return self._masks(self._labels()).where(locator)
         index = _ITEM_LOCATOR.unpack_from(locator)[2]
         return Where(self._spec.path, f"{'images' if kind is Kind.ITEMS else 'annotations'}[{index}]")
 
     def portable(self, kind: Kind) -> Portable | None:
         """For annotations; images are few, and their files are looked at by threads."""
-        if kind is not Kind.ANNOTATIONS:
+        if kind is not Kind.ANNOTATIONS or self._spec.geometry == "mask":
             return None
         around = replace(self._surroundings, facts=NoFacts())
         return Portable(CocoReader, packed(self._spec), around, self._file.luggage())
@@ -100,6 +103,14 @@ class CocoReader:
     def take_up(self, luggage: Any) -> None:
         """Begin with what another process found out."""
         self._file.take_up(luggage)
+
+    def _labelled(self, labels: Labels) -> Labels | Masks:
+        """What makes records of the labels."""
+        return self._masks(labels) if self._spec.geometry == "mask" else labels
+
+    def _masks(self, labels: Labels) -> Masks:
+        scratch = self._surroundings.scratch
+        return Masks(labels, scratch / f"{self._surroundings.name}.masks", scratch)
 
     # --- annotations --------------------------------------------------------------------------------------------
 

@@ -162,7 +162,7 @@ class Labels:
         return _Keys(own, image_id, category_id)
 
     def _parts(self, raw: bytes, offset: int, category: Category) -> int:
-        label = self._label(raw, offset, Notes())
+        label = self.decoded(raw, offset, Notes())
         return min(part_count(label, category, self.rules.shaping), _MOST_PARTS)
 
     def _key(
@@ -181,7 +181,7 @@ class Labels:
         template = self.rules.annotation_id
         if template is None:
             if keys.id is None or keys.id == "":
-                return unnumbered_key(reference_id, order_of(self._label(raw, offset, Notes()), category, digest))
+                return unnumbered_key(reference_id, order_of(self.decoded(raw, offset, Notes()), category, digest))
             return annotation_key(reference_id, _storable(str(keys.id)))
         try:
             fields = _fields(self.document.decoded(raw, offset), category, reference_id)
@@ -271,7 +271,7 @@ class Labels:
             try:
                 label = strictly(content)
             except _decoded_errors:
-                label = self._label(content, offset, notes)
+                label = self.decoded(content, offset, notes)
             if label.image_id != image_id:
                 image_id = label.image_id
                 place = find_image(image_id)
@@ -297,7 +297,8 @@ class Labels:
             notes.has_sound_geometry = False
             yield pick, record  # type: ignore[misc]
 
-    def _label(self, content: bytes, offset: int, notes: Notes) -> Label:
+    def decoded(self, content: bytes, offset: int, notes: Notes) -> Label:
+        """A label from its bytes, leniently where it has to be."""
         try:
             return strictly(content)
         except _decoded_errors:

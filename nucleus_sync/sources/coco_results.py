@@ -15,6 +15,7 @@ from nucleus_sync.sources.coco_categories import categories_of
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_label import Id
 from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules
+from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings, packed
@@ -58,20 +59,24 @@ class CocoResultsReader:
             where = Where(self._spec.path)
             report(Problem(self._surroundings.name, where, "the file", said, said, Severity.FINDING))
         unknown = _Unknown(labels, report)
-        yield from labels.scan(report, unknown.take)
+        yield from self._labelled(labels).scan(report, unknown.take)
         unknown.release()
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked results as predictions."""
         if kind is Kind.PREDICTIONS:
-            yield from self._labels().read(picks, report)
+            yield from self._labelled(self._labels()).read(picks, report)
 
     def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002  (a results file has one kind)
         """The result's place in its list."""
+        if self._spec.geometry == "mask":
+            return self._masks(self._labels()).where(locator)
         return Where(self._spec.path, f"{self._section().name}[{LOCATOR.unpack(locator)[2]}]")
 
     def portable(self, kind: Kind) -> Portable | None:  # noqa: ARG002  (a results file has one kind)
-        """For all results."""
+        """For all results; masks are painted by one process."""
+        if self._spec.geometry == "mask":
+            return None
         around = replace(self._surroundings, facts=NoFacts())
         luggage = (self._document.index(), self._truth.luggage())
         return Portable(CocoResultsReader, packed(self._spec), around, luggage)
@@ -96,6 +101,14 @@ class CocoResultsReader:
         found = categories_of(self._truth.document, categories, spec.ground_truth, seed)
         naming = Naming(self._surroundings.name, "result", spec.path, section.name)
         return Labels(self._document, section, self._truth.table(), found, rules, naming)
+
+    def _labelled(self, labels: Labels) -> Labels | Masks:
+        """What makes records of the results."""
+        return self._masks(labels) if self._spec.geometry == "mask" else labels
+
+    def _masks(self, labels: Labels) -> Masks:
+        scratch = self._surroundings.scratch
+        return Masks(labels, scratch / f"{self._surroundings.name}.masks", scratch)
 
     def _section(self) -> Section:
         """The list itself, or the annotations of a COCO object that was written instead of it."""

@@ -28,7 +28,7 @@ from nucleus_sync.sources.coco_label import Label, Notes, Rle
 if TYPE_CHECKING:
     from nucleus_sync.spec.source import Geometry, OutOfBounds
 
-MASK_FIX = "geometry: mask is not supported yet; export polygons or boxes"
+MASK_FIX = "geometry: mask paints it, with all of its image, as a mask"
 _NO_METADATA: dict[str, Any] = {}
 _CROWD: dict[str, Any] = {"iscrowd": 1}
 
@@ -224,7 +224,7 @@ def _complain_of_no_ring(label: Label, notes: Notes) -> None:
     if notes.faults:
         return
     if label.segmentation.__class__ is Rle:
-        way_out = "geometry: mask is not supported yet; leave geometry out to send its box"
+        way_out = "geometry: mask paints it; leave geometry out to send its box"
         notes.fault("no polygon, but a mask (RLE)", fix=way_out)
     elif label.bbox is not None:
         notes.fault("no polygon, only a box", fix="leave geometry out, or set geometry: box")

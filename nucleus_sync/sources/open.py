@@ -8,6 +8,7 @@ from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Reader, Surroundings
 from nucleus_sync.spec.source import (
     YIELDS,
+    CocoPanopticSource,
     CocoResultsSource,
     CocoSource,
     FramesSource,
@@ -39,6 +40,10 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
             from nucleus_sync.sources.coco_results import CocoResultsReader
 
             return CocoResultsReader(source, surroundings)
+        case CocoPanopticSource():
+            from nucleus_sync.sources.coco_panoptic import CocoPanopticReader
+
+            return CocoPanopticReader(source, surroundings)
         case YoloSource():
             from nucleus_sync.sources.yolo import yolo_reader
 

@@ -9,7 +9,7 @@ from nucleus_sync.spec.explain import near_miss
 from nucleus_sync.spec.locate import Complaint, Route
 from nucleus_sync.spec.source import YIELDS
 
-_UPLOADING = ("images", "coco", "yolo", "voc", "kitti")
+_UPLOADING = ("images", "coco", "coco-panoptic", "yolo", "voc", "kitti")
 """Formats whose images are uploaded unless they have an `image_url`."""
 
 # All of this looks at plain values, not at a Spec, so that it can speak up beside errors of other kinds.
@@ -96,7 +96,7 @@ def _able(path: Route, name: str, source: Any, wanted: str) -> Iterator[Complain
             f"the source {name!r} does not say where Nucleus reads its point clouds",
             'give it a `pointcloud_url`, such as "s3://acme/drives/{path}.json"',
         )
-    if wanted == "items" and source_format == "coco" and not _entry(source, "images", "image_url"):
+    if wanted == "items" and source_format in ("coco", "coco-panoptic") and not _entry(source, "images", "image_url"):
         yield Complaint(
             path,
             f"the source {name!r} does not say where its images are",

@@ -34,13 +34,7 @@ IMAGE_FIELDS = ("path", "parent", "name", "stem", "suffix")
 stem `b`, suffix `.jpg`."""
 
 
-def _geometry(value: object) -> object:
-    if value == "mask":
-        refuse("'mask' is not supported yet by this version", "allowed: box, polygon, keypoints")
-    return value
-
-
-Geometry = Annotated[Literal["box", "polygon", "keypoints"], BeforeValidator(_geometry)]
+Geometry = Literal["box", "polygon", "keypoints", "mask"]
 
 
 def _table_path(path: str) -> str:
@@ -165,6 +159,27 @@ class RecordsSource(SpecPart):
     """What an unusable line means: stop before anything is sent, or leave it out and count it."""
 
 
+class CocoPanopticSource(SpecPart):
+    """A COCO panoptic file with its PNGs of segments; yields items and masks, as annotations or predictions."""
+
+    format: Literal["coco-panoptic"]
+    """Which reader reads it."""
+    path: PathText
+    """The panoptic JSON file."""
+    masks: PathText | None = None
+    """Folder with the PNGs; left out: the folder beside the file that has its name without the ending."""
+    images: PathText | None = None
+    """Folder in which each image's file_name must exist; the files are uploaded unless `image_url` is given."""
+    image_url: UrlTemplate | None = None
+    """Template over the file's own image entries, such as `{coco_url}` or `s3://acme/{file_name}`."""
+    reference_id: KeyTemplate = "{file_name}"
+    """Template over the image entry: the item's reference id."""
+    metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates over the image entry."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
 class YoloSource(SpecPart):
     """A folder in YOLO's layouts, images with a text file each; yields items and annotations or predictions."""
 
@@ -267,6 +282,7 @@ Source = Annotated[
     ImagesSource
     | CocoSource
     | CocoResultsSource
+    | CocoPanopticSource
     | YoloSource
     | VocSource
     | KittiSource
@@ -282,6 +298,7 @@ YIELDS: dict[str, frozenset[str]] = {
     "images": frozenset({"items"}),
     "coco": frozenset({"items", "annotations"}),
     "coco-results": frozenset({"predictions"}),
+    "coco-panoptic": frozenset({"items", "annotations", "predictions"}),
     "yolo": frozenset({"items", "annotations", "predictions"}),
     "voc": frozenset({"items", "annotations"}),
     "kitti": frozenset({"items", "annotations", "predictions"}),
@@ -292,7 +309,7 @@ YIELDS: dict[str, frozenset[str]] = {
 }
 """Which records a format can yield; lidar and video are scenes."""
 
-NOT_YET = frozenset({"coco-panoptic", "panoptic", "label-studio", "labelbox", "cvat"})
+NOT_YET = frozenset({"label-studio", "labelbox", "cvat"})
 """Formats that people will try, and that this version has no reader for."""
 
 __all__ = [
@@ -301,6 +318,7 @@ __all__ = [
     "NOT_YET",
     "TABLE_SUFFIXES",
     "YIELDS",
+    "CocoPanopticSource",
     "CocoResultsSource",
     "CocoSource",
     "FramesSource",

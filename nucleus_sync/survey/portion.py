@@ -12,6 +12,7 @@ from nucleus_sync.records.annotation import Category, Mask, MultiCategory
 from nucleus_sync.records.check import metadata_type
 from nucleus_sync.records.fingerprint import content_hash
 from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.problem import Problem, Report
 from nucleus_sync.records.record import Kind, Record, wire_line
 from nucleus_sync.records.scene import LidarScene, VideoScene
@@ -91,7 +92,7 @@ def portions(
         found.rows.append(tag)
         found.contents.append(content_hash(record))
         kind = record.__class__
-        if keep_lines is None or kind is LocalItem:
+        if keep_lines is None or kind is LocalItem or kind is PaintedMask:
             found.sizes.append(0)
         else:
             line = wire_line(record)
@@ -124,7 +125,7 @@ def _with_lines(found: Portion, lines: list[bytes], keep_lines: KeepLines | None
 
 
 def _metadata(record: Any) -> dict[str, Any]:
-    if record.__class__ is Mask:
+    if record.__class__ is Mask or record.__class__ is PaintedMask:
         return {}
     metadata: dict[str, Any] = record.item.metadata if record.__class__ is LocalItem else record.metadata
     return metadata or {}

@@ -59,7 +59,7 @@ def test_coco8_polygons_only_refuses_masks_with_a_way_out() -> None:
     found = annotations(SHARED / "coco8", "instances.json", images="images", geometry="polygon")
     assert len(found.polygons) == 145
     assert len(found.invalid) == 5
-    assert all(problem.fix and "mask is not supported yet" in problem.fix for problem in found.invalid)
+    assert all(problem.fix and "geometry: mask" in problem.fix for problem in found.invalid)
 
 
 def test_coco8_photos_are_uploaded_with_their_sizes() -> None:

@@ -31,6 +31,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "table": {"path": "a.csv"},
     "coco": {"path": "a.json"},
     "coco-results": {"path": "a.json", "ground_truth": "b.json"},
+    "coco-panoptic": {"path": "a.json"},
     "yolo": {"path": "folder"},
     "voc": {"path": "folder"},
     "kitti": {"path": "folder"},
@@ -41,9 +42,10 @@ KINDS = {
     "table": {Kind.ITEMS},
     "coco": {Kind.ITEMS, Kind.ANNOTATIONS},
     "coco-results": {Kind.PREDICTIONS},
-    "yolo": set(Kind),
+    "coco-panoptic": {Kind.ITEMS, Kind.ANNOTATIONS, Kind.PREDICTIONS},
+    "yolo": {Kind.ITEMS, Kind.ANNOTATIONS, Kind.PREDICTIONS},
     "voc": {Kind.ITEMS, Kind.ANNOTATIONS},
-    "kitti": set(Kind),
+    "kitti": {Kind.ITEMS, Kind.ANNOTATIONS, Kind.PREDICTIONS},
 }
 
 
