@@ -48,4 +48,5 @@ async def outwait(runtime: Runtime, dataset_id: str, job_type: str, since: float
     ours = runtime.ledger.job_ids()
     for job in jobs:
         if job.job_id not in ours:
+            runtime.emit(Note("", f"waiting for job {job.job_id}, which may be one whose answer was lost"))
             await runtime.api.poller.outcome(job.job_id, JOB_DEADLINE)
