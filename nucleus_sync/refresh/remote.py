@@ -58,7 +58,8 @@ def record_rows(records: Iterable[Json]) -> Iterator[Remote]:
             yield Remote(key, UNREADABLE, UNREADABLE * 2)
         else:
             content = content_hash(record)
-            yield Remote(key, seen_annotation(record), content * 2)
+            embedded = getattr(record, "embedding_vector", None) is not None
+            yield Remote(key, seen_annotation(record) if embedded else content, content * 2)
 
 
 async def read_items(api: Api, dataset_id: str, items: Sorter) -> None:
