@@ -148,7 +148,9 @@ class _Teller:
             self._screen.answer(text + "\n")
 
     def _deserves_a_line(self, event: object) -> bool:
-        from nucleus_sync.events import RecordRejected, StepFinished
+        from nucleus_sync.events import Note, RecordRejected, StepFinished
 
+        if isinstance(event, Note):
+            return not event.address  # with an address it tells of ordinary progress
         failed = isinstance(event, StepFinished) and event.outcome == "failed"
         return failed or isinstance(event, RecordRejected)

@@ -38,6 +38,7 @@ class Opening:
     embedded: bool
     emulator: Callable[[], str] | None
     allow_deletes: bool
+    workspace: type[Workspace] = Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,9 @@ class Round:
         )
         choices = Choices(targets=targets, allow_deletes=self.opening.allow_deletes)
         opening = self.opening
-        with Workspace(opening.spec_path, environ=opening.environ, embedded=opening.embedded, around=around) as space:
+        with opening.workspace(
+            opening.spec_path, environ=opening.environ, embedded=opening.embedded, around=around
+        ) as space:
             finished = space.apply(choices, self._approve, self.emit)
             self._serial = space.read_ledger().serial
         return finished

@@ -34,6 +34,7 @@ from nucleus_sync.watch.observe import Eyes
 from nucleus_sync.watch.round import Ended, Opening, Round, state_of
 from nucleus_sync.watch.rounds import Agenda, Outcome, Pace, Task
 from nucleus_sync.watch.settle_files import Settling, identity_of
+from nucleus_sync.workspace import Around, Workspace
 
 if TYPE_CHECKING:
     from nucleus_sync.watch.metrics import Metrics
@@ -77,12 +78,14 @@ class Service:
         *,
         environ: Mapping[str, str],
         embedded: bool = False,
+        workspace: type[Workspace] = Workspace,
     ) -> None:
         self._spec_path = spec_path
         self._options = options
         self._tell = emit
         self._environ = environ
         self._embedded = embedded
+        self._workspace = workspace
         self._loaded = load(spec_path, environ)
         self._inputs = inputs_of(self._loaded)
         self._bell = Bell()
@@ -261,6 +264,7 @@ class Service:
             self._embedded,
             self._emulator if self._embedded else None,
             self._options.allow_deletes,
+            self._workspace,
         )
         one = Round(opening, task, self._settling, self._pass_on, self._take_stop, self._serial, self._lost_mounts)
         touched = len(task.touched) if task.touched is not None else 0
@@ -495,7 +499,5 @@ def _named(incomplete: tuple[tuple[str, str], ...], count: int) -> str:
 
 @contextmanager
 def _embedded(loaded: LoadedSpec, environ: Mapping[str, str]) -> Iterator[str]:
-    from nucleus_sync.workspace import Around, Workspace
-
     with Workspace(loaded.path, environ=environ, embedded=True, around=Around(loaded=loaded)) as space:
         yield space.start_emulator()
