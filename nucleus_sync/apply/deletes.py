@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.lost import send_until_known
+from nucleus_sync.apply.model_run import delete_named_run
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, NotFound, OutcomeUnknown
 from nucleus_sync.ledger.batches import NewBatch
@@ -15,7 +16,7 @@ from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.plan.steps import Step
 from nucleus_sync.records.fingerprint import STAMP_SIZE
 from nucleus_sync.records.key import reference_id
-from nucleus_sync.survey.declared import annotations_address
+from nucleus_sync.survey.declared import annotations_address, run_address
 
 _NO_STAMP = bytes(STAMP_SIZE)
 _ITEMS_AT_ONCE = 200
@@ -110,6 +111,10 @@ async def delete_predictions(runtime: Runtime, step: Step, tally: StepTally) -> 
     Everything is put in doubt first: whatever happens from here on, the next plan sends what should be there.
     """
     _, model, _, dataset = step.address.split(".")
+    if runtime.ledger.resource(run_address(model)) is not None:
+        await delete_named_run(runtime, model)
+        tally.counts["delete"] += len(runtime.changes[step.address].gone)
+        return
     model_id, dataset_id = runtime.nucleus_id(f"model.{model}"), runtime.nucleus_id(f"dataset.{dataset}")
     of_model = set(await runtime.api.models.runs(model_id))
     runs = [run for run in await runtime.api.datasets.model_runs(dataset_id) if run in of_model]

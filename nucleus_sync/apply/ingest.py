@@ -9,9 +9,11 @@ from functools import partial
 from operator import itemgetter
 
 from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
-from nucleus_sync.apply.conclude import Sent, conclude
+from nucleus_sync.apply.conclude import Sent, conclude, write_down
 from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.masks import MaskBatch, deliver_masks
+from nucleus_sync.apply.model_run import named_run
+from nucleus_sync.apply.run_free import MOST_BYTES, MOST_RECORDS, send_at_once
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
@@ -40,10 +42,12 @@ async def ingest(runtime: Runtime, step: Step, tally: StepTally) -> None:
     """Cut, send, wait and confirm until nothing is left; several batches are in flight at once."""
     changes = runtime.changes[step.address]
     settings = runtime.spec.settings
-    cutter = Cutter(
-        changes, runtime.scratch, settings.batch.max_bytes, settings.batch.max_records, runtime.confirmed_early
-    )
-    sender = _Sender(runtime, step, tally, _target(runtime, step.address), settings.concurrency)
+    target = await _target(runtime, step.address)
+    most_bytes, most_records = settings.batch.max_bytes, settings.batch.max_records
+    if target.is_run_free:
+        most_bytes, most_records = min(most_bytes, MOST_BYTES), min(most_records, MOST_RECORDS)
+    cutter = Cutter(changes, runtime.scratch, most_bytes, most_records, runtime.confirmed_early)
+    sender = _Sender(runtime, step, tally, target, settings.concurrency)
     remember_types(runtime, changes)
     await sender.send_all(cutter.batches())
 
@@ -61,7 +65,7 @@ async def probe(runtime: Runtime, step: Step, tally: StepTally) -> None:
     for source in step.wanted["sources"]:
         change = changes.remote[source]
         single = _only(changes, change.key)
-        sender = _Sender(runtime, step, tally, _target(runtime, step.address), 1, operation="probe")
+        sender = _Sender(runtime, step, tally, await _target(runtime, step.address), 1, operation="probe")
         await sender.send_all(Cutter(single, runtime.scratch, 1 << 29, 1).batches())
         if tally.errors or tally.counts["rejected"]:
             raise StepFailed(
@@ -89,19 +93,27 @@ class Target:
     dataset_id: str
     model_id: str | None
     dataset_kind: str = "images"
+    run_id: str | None = None
+    """The named run that predictions go into."""
+    is_run_free: bool = False
 
     @property
     def job_type(self) -> str:
-        """What Nucleus calls a job that takes them."""
+        """What Nucleus calls a job that takes them; empty where the call's own answer is the outcome."""
+        if self.is_run_free:
+            return ""
         kind = self.declared.kind
         return _SCENE_JOBS[self.dataset_kind] if kind is Kind.SCENES else JOB_TYPES[kind]
 
 
-def _target(runtime: Runtime, address: str) -> Target:
+async def _target(runtime: Runtime, address: str) -> Target:
     declared = next(stream for stream in declared_streams(runtime.spec) if stream.address == address)
     model_id = runtime.nucleus_id(f"model.{declared.model}") if declared.model else None
     dataset_kind = runtime.spec.datasets[declared.dataset].kind
-    return Target(declared, runtime.nucleus_id(f"dataset.{declared.dataset}"), model_id, dataset_kind)
+    run_id = await named_run(runtime, declared.model) if declared.model else None
+    is_run_free = declared.model is not None and runtime.spec.models[declared.model].run == "none"
+    dataset_id = runtime.nucleus_id(f"dataset.{declared.dataset}")
+    return Target(declared, dataset_id, model_id, dataset_kind, run_id, is_run_free)
 
 
 @dataclass
@@ -154,7 +166,10 @@ class _Sender:
         sent = await asyncio.to_thread(self._prepare, batch.rows, job_type)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
         if isinstance(batch, MaskBatch):
-            await deliver_masks(self.runtime, self.step, self.tally, sent, batch.masks)
+            await deliver_masks(self.runtime, self.step, self.tally, sent, batch.masks, self.target.run_id)
+            return
+        if self.target.is_run_free:
+            await self._deliver_at_once(batch, sent)
             return
         try:
             job_id = await send_until_known(
@@ -169,6 +184,19 @@ class _Sender:
         self.runtime.ledger.submitted(sent.number, job_id)
         self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(sent.does), batch.size))
         await conclude(self.runtime, self.step, self.tally, sent, job_id)
+
+    async def _deliver_at_once(self, batch: Batch, sent: Sent) -> None:
+        assert isinstance(batch, LineBatch)  # noqa: S101  (predictions have no photos)
+        assert self.target.model_id is not None  # noqa: S101  (predictions belong to a model)
+        begun = self.runtime.clock()
+        try:
+            verdict = await send_at_once(self.runtime, sent, batch.path, self.target.model_id)
+        except ApiError:
+            # Part of it may have been taken: all of it is in doubt, and sent again under the same keys.
+            self.runtime.ledger.unknown(sent.number)
+            self.runtime.ledger.finish(sent.number, BatchState.SETTLED)
+            raise
+        await write_down(self.runtime, self.step, self.tally, sent, verdict, job_id="", status="answered", begun=begun)
 
     def _prepare(self, changes: list[Row], job_type: str) -> Sent:
         """The intent, durable before a byte leaves; no `job_type` where the answer will be the outcome."""
@@ -214,5 +242,8 @@ class _Sender:
                 job = await uploads.trigger_annotations(dataset_id, request_id, True)
             case Kind.PREDICTIONS:
                 assert self.target.model_id is not None  # noqa: S101  (predictions belong to a model)
-                job = await uploads.trigger_predictions(dataset_id, self.target.model_id, request_id, True)
+                if self.target.run_id is not None:
+                    job = await uploads.trigger_run_predictions(dataset_id, self.target.run_id, request_id, True)
+                else:
+                    job = await uploads.trigger_predictions(dataset_id, self.target.model_id, request_id, True)
         return job.job_id

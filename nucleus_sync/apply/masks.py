@@ -53,13 +53,20 @@ def written(record: PaintedMask, scratch: Path) -> LocalMask:
     return LocalMask(mask=record.mask, path=str(path), size=write_png(record, path))
 
 
-async def deliver_masks(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, masks: list[LocalMask]) -> None:
-    """Upload, and write down what the answer says. Raises ApiError where there was none."""
+async def deliver_masks(
+    runtime: Runtime, step: Step, tally: StepTally, sent: Sent, masks: list[LocalMask], run_id: str | None
+) -> None:
+    """Upload, predicted ones into the named run if there is one, and write down what the answer says.
+
+    Raises ApiError where there was none.
+    """
     begun = runtime.clock()
     uploads, dataset_id = runtime.api.uploads, sent.dataset_id
     try:
         if sent.model_id is None:
             answer = await uploads.masks(dataset_id, masks)
+        elif run_id is not None:
+            answer = await uploads.predicted_run_masks(dataset_id, run_id, masks)
         else:
             answer = await uploads.predicted_masks(dataset_id, sent.model_id, masks)
     except OutcomeUnknown:

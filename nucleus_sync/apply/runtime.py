@@ -60,6 +60,8 @@ class Runtime:
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     done: Counter[str] = field(default_factory=Counter)
+    one_run_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Streams that share a named run must not make it twice."""
     confirmed_early: set[bytes] = field(default_factory=set)
     """Keys of probes: these few records are in already when their stream is ingested."""
 

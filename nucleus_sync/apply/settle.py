@@ -10,6 +10,7 @@ from nucleus_sync.apply.conclude import Sent, judge
 from nucleus_sync.apply.destroy import resume
 from nucleus_sync.apply.made_once import settle_evaluation
 from nucleus_sync.apply.lost import outwait
+from nucleus_sync.apply.model_run import settle_run
 from nucleus_sync.apply.resources import settle_creation
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
 from nucleus_sync.apply.scene_deletes import finish_deletion
@@ -29,6 +30,8 @@ async def settle(runtime: Runtime, places: Places) -> None:
     for creation in runtime.ledger.creations():
         if creation.kind == "evaluation":
             await settle_evaluation(runtime, creation)
+        elif creation.kind == "run":
+            await settle_run(runtime, creation)
         else:
             await settle_creation(runtime, creation)
     for batch in runtime.ledger.open_batches():

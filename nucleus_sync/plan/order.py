@@ -75,7 +75,7 @@ class Placed:
     named: str | None = None
     """The taxonomy or slice that it is about: these wait for their own kind only under one name."""
     after: frozenset[str] = frozenset()
-    """Addresses beyond the table whose steps it waits for, such as the slices that a model was trained on."""
+    """Addresses or steps beyond the table that it waits for, such as the slices that a model was trained on."""
 
 
 def in_order(placed: Iterable[Placed]) -> tuple[Step, ...]:
@@ -99,7 +99,7 @@ def _awaited(entry: Placed, entries: Sequence[Placed]) -> tuple[str, ...]:
         other.step.id
         for other in entries
         if ((other.step.holds, other.step.action) in kinds and _is_related(entry, other))
-        or (other.step.address in entry.after and other is not entry)
+        or (not entry.after.isdisjoint((other.step.address, other.step.id)) and other is not entry)
     )
 
 

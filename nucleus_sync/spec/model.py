@@ -93,6 +93,13 @@ class Spec(SpecPart):
         own = self.datasets[dataset].prune
         return self.settings.prune if own is None else own
 
+    def prunes_stream(self, dataset: str, model: str | None) -> bool:
+        """The same for a stream. A named run goes as a whole, so all of its datasets must agree; others can't go."""
+        run = self.models[model].run if model is not None else None
+        if model is None or run is None:
+            return self.prunes(dataset)
+        return run != "none" and all(self.prunes(name) for name in self.models[model].predictions)
+
 
 def digest(spec: Spec) -> str:
     """SHA-256 of what the spec means: comments, order of keys and written-out defaults don't change it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nucleus_sync.spec.value import (
     Name,
@@ -99,6 +99,19 @@ class Dataset(SpecPart):
     """Delete what the sources no longer yield? Left out: as in settings."""
 
 
+class NamedRun(SpecPart):
+    """A run of a model that holds its predictions on all datasets."""
+
+    name: Text
+    """Its name at Nucleus."""
+
+
+def _run(value: object) -> object:
+    if value is not None and value != "none" and not isinstance(value, dict):
+        refuse(f"{value!r} is no run", "write run: {name: nightly} for a run of that name, or run: none")
+    return value
+
+
 class Model(SpecPart):
     """A model at Nucleus with its predictions."""
 
@@ -116,5 +129,7 @@ class Model(SpecPart):
     """Name of the hosted bundle that runs it; fixed once the model exists."""
     weights: PathText | None = None
     """A file of its weights, uploaded once for each content; at most 10 GiB."""
+    run: Annotated[NamedRun | Literal["none"] | None, BeforeValidator(_run)] = None
+    """One named run for all datasets, or `none`; left out: the run that Nucleus keeps for each dataset."""
     predictions: dict[Name, SourceNames] = Field(default_factory=dict)
     """By dataset, the sources whose predictions are the model's."""

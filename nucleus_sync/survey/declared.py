@@ -63,6 +63,11 @@ def predictions_address(model: str, dataset: str) -> str:
     return f"model.{model}.predictions.{dataset}"
 
 
+def run_address(model: str) -> str:
+    """Where a model's named run is known."""
+    return f"model.{model}.run"
+
+
 def declared_streams(spec: Spec) -> Iterator[DeclaredStream]:
     """All streams; those of items come first."""
     for name, dataset in spec.datasets.items():

@@ -119,6 +119,8 @@ def model_wanted(model: Model) -> dict[str, Any]:
     }
     if model.bundle_name is not None:
         wanted["bundle_name"] = model.bundle_name
+    if model.run is not None:
+        wanted["run"] = "none" if model.run == "none" else {"name": model.run.name}
     if model.trained_slices:
         wanted["trained_slices"] = sorted(trained_on(model))
     return wanted
@@ -136,6 +138,7 @@ _MODEL_FIXED = {
     "reference_id": "a model's reference id is its identity",
     "metadata": "Nucleus has no call that changes a model's metadata",
     "bundle_name": "Nucleus has no call that changes a model's bundle",
+    "run": "predictions that were sent stay in the run that they are in",
 }
 
 

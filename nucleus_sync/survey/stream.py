@@ -68,6 +68,8 @@ class StreamSurvey:
     reading: Reading
     items: Iterable[bytes] | None = None
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
+    run_goes: bool = False
+    """The run that these predictions are in is deleted because of those on another dataset."""
     replaced: Collection[str] = frozenset()
     """Taxonomies that are deleted and made anew: their categories go with them, and must be sent again."""
     made_anew: Collection[bytes] = frozenset()
@@ -204,7 +206,7 @@ class StreamSurvey:
                 else:
                     changes.counts["orphaned"] += 1
             kept.extend([(*row, stamp) for row, stamp in zip(joined.rows, joined.stamps, strict=True)])
-        is_cleared = bool(len(changes.gone))
+        is_cleared = self.run_goes or bool(len(changes.gone))
         for block in kept.blocks():
             joined = Joined([row[:3] for row in block], [row[3] for row in block], [])
             again = [is_cleared or self._is_lost(row[0]) for row in block]

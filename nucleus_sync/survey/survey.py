@@ -22,6 +22,7 @@ from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
@@ -123,9 +124,33 @@ class Survey:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
+        self._look_again_at_runs()
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
         self._look_at_weights()
+
+    def _look_again_at_runs(self) -> None:
+        """A named run goes as a whole: what leaves it on one dataset makes all of it go and be sent again."""
+        for model in self.loaded.spec.models:
+            losing = [address for address in self._shared_run(model) if len(self._changes[address].gone)]
+            for declared in declared_streams(self.loaded.spec) if losing else ():
+                if declared.model == model and declared.address in self._changes and declared.address not in losing:
+                    self._changes[declared.address] = self._recompared(declared)
+
+    def _shared_run(self, model: str) -> list[str]:
+        """The streams that were looked at of a model whose predictions are all in one run."""
+        declared = self.loaded.spec.models[model].run
+        prefix = f"model.{model}.predictions."
+        return [one for one in self._changes if one.startswith(prefix)] if declared not in (None, "none") else []
+
+    def _recompared(self, declared: DeclaredStream) -> ChangeSet:
+        tally = self._tally(declared)
+        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally)
+        return self._read(declared, stream, tally, run_goes=True)
+
+    def _tally(self, declared: DeclaredStream) -> Tally:
+        strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
+        return Tally(declared.address, frozenset(strict))
 
     def _look_at_weights(self) -> None:
         held = self._held()
@@ -219,8 +244,7 @@ class Survey:
         yield from (record for _, record in stream.read(picks, quietly=True))
 
     def _compared(self, declared: DeclaredStream) -> ChangeSet:
-        strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
-        tally = Tally(declared.address, frozenset(strict))
+        tally = self._tally(declared)
         held = self.ledger.held(declared.address) if self.ledger else 0
         stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally, held=held)
         if self.touched is not None:
@@ -258,7 +282,7 @@ class Survey:
             VERSION,
             state.digest,
             [spec.sources[name].model_dump(mode="json") for name in declared.sources],
-            spec.prunes(declared.dataset),
+            spec.prunes_stream(declared.dataset, declared.model),
             taxonomies,
         ]
         return xxh3_128_digest(msgspec.msgpack.encode(decides))
@@ -282,6 +306,8 @@ class Survey:
         stream: DesiredStream,
         tally: Tally,
         among: list[tuple[bytes, bytes]] | None = None,
+        *,
+        run_goes: bool = False,
     ) -> ChangeSet:
         """Compare with all that is known, or with what is known `among` the records in question."""
         spec = self.loaded.spec
@@ -293,12 +319,13 @@ class Survey:
             stream=stream,
             tally=tally,
             known=self._known(declared) if among is None else self._known_among(declared, among),
-            prune=spec.prunes(declared.dataset),
+            prune=spec.prunes_stream(declared.dataset, declared.model),
             scratch=self.scratch,
             reading=self._reading,
             items=self._awaited_items(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
             made_anew=self._made_anew(declared),
+            run_goes=run_goes,
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
         changes = survey.run()
@@ -376,6 +403,8 @@ class Survey:
 
     def _readers_of(self, declared: DeclaredStream) -> list[tuple[str, Reader]]:
         readers = [(name, self._reader(name)) for name in declared.sources]
+        if declared.model is not None and self.loaded.spec.models[declared.model].run == "none":
+            return [(name, RunFreeReader(name, reader)) for name, reader in readers]
         if declared.kind is not Kind.SCENES:
             return readers
         dataset = self.loaded.spec.datasets[declared.dataset]
@@ -440,8 +469,14 @@ class Survey:
             changes = self._changes.get(declared.address)
             if changes is None or changes.is_empty:
                 continue
+            emptied = (
+                [f"{one}:{Action.DELETE}" for one in self._shared_run(declared.model)]
+                if declared.model in (self.loaded.spec.models)
+                else []
+            )
             for step in self._steps_of(declared, changes):
-                yield Placed(step, declared.dataset, declared.model)
+                after = frozenset(emptied) if step.action is Action.INGEST else frozenset[str]()
+                yield Placed(step, declared.dataset, declared.model, after=after)
 
     def _steps_of(self, declared: DeclaredStream, changes: ChangeSet) -> Iterator[Step]:
         address, holds, counts = declared.address, HOLDS[declared.kind], changes.record_counts()

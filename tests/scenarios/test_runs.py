@@ -1,0 +1,151 @@
+"""Predictions in a named run over several datasets, and without any run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nucleus
+import pytest
+
+from .project import Project, write_lines
+
+
+def _item(name: str) -> dict[str, Any]:
+    return {"reference_id": name, "image_url": f"https://example.com/{name}", "width": 9, "height": 9}
+
+
+def _guess(item: str, number: int, kind: str = "box") -> dict[str, Any]:
+    corner = {"x": number, "y": 1}
+    geometry = {"box": {**corner, "width": 4, "height": 4}, "line": {"vertices": [corner, {"x": 5, "y": 5}]}}
+    told = {"type": kind, "reference_id": item, "annotation_id": f"{kind}-{number}", "label": "car", "confidence": 0.5}
+    return {**told, "geometry": geometry[kind]}
+
+
+@pytest.fixture
+def two(project: Project) -> Project:
+    """Two datasets of two items with predictions of one model."""
+    sources = {}
+    for name in ("day", "night"):
+        write_lines(project.folder / f"{name}.jsonl", [_item("a.jpg"), _item("b.jpg")])
+        guesses = [_guess(item, number) for item in ("a.jpg", "b.jpg") for number in (1, 2)]
+        write_lines(project.folder / f"{name}-cnn.jsonl", guesses)
+        for one in (name, f"{name}-cnn"):
+            sources[one] = {"format": "records", "path": f"{one}.jsonl"}
+    project.declare(
+        settings={"prune": True, "delete_limit": {"records": 100, "fraction": 1}},
+        sources=sources,
+        datasets={name: {"name": name, "items": [name]} for name in ("day", "night")},
+        models={
+            "cnn": {
+                "name": "CNN",
+                "reference_id": "cnn",
+                "predictions": {"day": ["day-cnn"], "night": ["night-cnn"]},
+            }
+        },
+    )
+    return project
+
+
+def _run(project: Project, run: Any) -> None:
+    sections = project.declared()
+    sections["models"]["cnn"]["run"] = run
+    project.declare(**sections)
+
+
+def _predicted(project: Project) -> list[tuple[str, str, str, str | None]]:
+    (model,) = project.world()["models"]
+    return sorted((p["dataset"], p["reference_id"], p["annotation_id"], p["run"]) for p in model["predictions"])
+
+
+def _done(project: Project) -> dict[str, Any]:
+    summary = project.apply()
+    assert summary["exit_code"] == 0
+    project.assert_settled()
+    return summary
+
+
+def test_a_named_run_holds_the_predictions_on_all_datasets(two: Project, client: nucleus.NucleusClient) -> None:
+    _run(two, {"name": "nightly"})
+    _done(two)
+    assert {run for *_, run in _predicted(two)} == {"nightly"}
+    (model,) = two.world()["models"]
+    assert (model["runs"], len(model["predictions"])) == (1, 8)
+    ids = {run for dataset in client.datasets for run in dataset.model_runs}
+    assert len(ids) == 1
+
+
+def test_what_leaves_a_named_run_on_one_dataset_is_gone_and_all_else_is_sent_again(two: Project) -> None:
+    _run(two, {"name": "nightly"})
+    _done(two)
+    write_lines(two.folder / "day-cnn.jsonl", [_guess("a.jpg", 1)])
+    figures = two.plan()["summary"]
+    assert (figures["delete"], figures["resent"], figures["unchanged"]) == (3, 5, 12)
+    _done(two)
+    assert len(_predicted(two)) == 5
+    assert two.world()["models"][0]["runs"] == 1
+
+
+def test_a_stream_that_leaves_the_run_takes_only_its_own(two: Project) -> None:
+    _run(two, {"name": "nightly"})
+    _done(two)
+    sections = two.declared()
+    del sections["models"]["cnn"]["predictions"]["day"]
+    two.declare(**sections)
+    _done(two)
+    assert {dataset for dataset, *_ in _predicted(two)} == {"night"}
+    assert len(_predicted(two)) == 4
+
+
+def test_a_run_whose_answer_is_lost_is_found(two: Project) -> None:
+    _run(two, {"name": "nightly"})
+    rule = {"match": {"path": "modelRun/create", "times": 1}, "effect": {"reset": "after"}}
+    two.emulator.inject([rule])
+    _done(two)
+    assert two.world()["models"][0]["runs"] == 1
+
+
+def test_a_run_does_not_change(two: Project) -> None:
+    _done(two)
+    _run(two, {"name": "nightly"})
+    answer = two("plan")
+    assert answer.code == 6
+    assert "predictions that were sent stay in the run that they are in" in answer.text
+
+
+def test_predictions_without_a_run(two: Project, client: nucleus.NucleusClient) -> None:
+    _run(two, "none")
+    _done(two)
+    assert {run for *_, run in _predicted(two)} == {None}
+    assert two.world()["models"][0]["runs"] == 0
+    assert not any("async=1" in line and "redictions" in line for line in two.sent())
+    write_lines(two.folder / "day-cnn.jsonl", [{**_guess("a.jpg", 1), "label": "bus"}])
+    plan = two.plan()["summary"]
+    assert (plan["update"], plan["delete"], plan["orphaned"]) == (1, 0, 3)
+    _done(two)
+    labels = {(p["dataset"], p["label"]) for p in two.world()["models"][0]["predictions"]}
+    assert labels == {("day", "car"), ("day", "bus"), ("night", "car")}
+
+
+def test_a_line_needs_a_run(two: Project) -> None:
+    _run(two, "none")
+    write_lines(two.folder / "day-cnn.jsonl", [_guess("a.jpg", 1, "line")])
+    answer = two("plan")
+    assert answer.code == 6
+    assert "a prediction without a run is a box, a polygon or a cuboid" in answer.text
+
+
+def test_run_free_predictions_that_nucleus_refuses_are_named(two: Project) -> None:
+    _run(two, "none")
+    guess = {**_guess("a.jpg", 1), "class_pdf": {"car": 0.2, "bus": 0.1}}
+    write_lines(two.folder / "day-cnn.jsonl", [guess, _guess("b.jpg", 2)])
+    summary = two.apply()
+    if summary["exit_code"] == 3:
+        assert summary["rejected"] == 1
+        assert "a.jpg" in two("errors").text
+
+
+def test_a_run_has_a_shape(two: Project) -> None:
+    _run(two, "nightly")
+    answer = two("plan")
+    assert answer.code == 6
+    assert "write run: {name: nightly} for a run of that name, or run: none" in answer.text
