@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
-from nucleus_sync.errors import ApiError, NotFound, OutcomeUnknown
+from nucleus_sync.errors import ApiError, CredentialsError, NotFound, OutcomeUnknown
 from nucleus_sync.events import Note
 
 _CLOCKS_APART = 120.0
@@ -32,7 +32,10 @@ async def send_until_known(runtime: Runtime, dataset_id: str, job_type: str, sen
                 raise
             # This one was refused; the one before it may have been done.
             raise lost from error
-        await outwait(runtime, dataset_id, job_type, begun)
+        try:
+            await outwait(runtime, dataset_id, job_type, begun)
+        except (ApiError, CredentialsError) as error:
+            raise lost from error
         runtime.emit(Note("", "an answer was lost; it is sent again, now that nothing it may have started still runs"))
     assert lost is not None  # noqa: S101  (the loop ends only after lost answers)
     raise lost

@@ -142,7 +142,8 @@ class Place:
 
     def assert_honest(self) -> None:
         """The ledger claims nothing that the world doesn't hold."""
-        assert false_claims(self.ledger, self.emulator.dump()) == []
+        wrong = false_claims(self.ledger, self.emulator.dump())
+        assert not wrong, wrong
 
     def assert_ended(self, town: Town, end: dict[str, Any], but: Sequence[str] = ()) -> None:
         """Everything is as it is without a crash, and nothing is left to do; parts of the world may be left out."""

@@ -98,6 +98,21 @@ def test_anything_anywhere(seed: int, scenes: dict[str, Scene], tmp_path: Path) 
     _mended(scenes[["create", "change"][seed % 2]], tmp_path, rules)
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "annotate$"), ("POST", "append$"), ("DELETE", "^annotation")])
+@pytest.mark.parametrize("status", [400, 403])
+def test_an_answer_is_lost_and_nobody_may_look(
+    method: str,
+    path: str,
+    status: int,
+    scenes: dict[str, Scene],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """What was sent may have been done, whatever is said to the question whether it was."""
+    lost = {"match": {"method": method, "path": path, "times": 1}, "effect": {"reset": "after"}}
+    refused = {"match": {"path": "^jobs"}, "effect": {"status": status}}
+    _mended(scenes["change"], tmp_path, [lost, refused])
+
+
 def test_signed_urls_are_out_of_date(scenes: dict[str, Scene], tmp_path: Path) -> None:  # noqa: F811
     expired = {"match": {"method": "GET", "path": "signedUrl", "times": 3}, "effect": {"expired": True}}
     _mended(scenes["create"], tmp_path, [expired], at_once=True)
