@@ -107,12 +107,13 @@ def test_without_approval_nothing_is_done(quickstart: Typed) -> None:
 
 
 def test_the_question_takes_only_the_whole_word(quickstart: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
     monkeypatch.setattr("nucleus_sync.cli.screen.Screen.can_ask", True)
+    said = quickstart.folder / "said"
     for word, code in (("y\n", 1), ("\n", 1), ("yes\n", 0)):
-        monkeypatch.setattr("sys.stdin", io.StringIO(word))
-        answer = quickstart("--embedded", "apply")
+        said.write_text(word)
+        with said.open() as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            answer = quickstart("--embedded", "apply")
         assert answer.code == code, answer.err
         assert ("nothing was done" in answer.err) is (code == 1)
 

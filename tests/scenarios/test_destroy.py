@@ -143,3 +143,14 @@ def test_a_second_destroy_has_nothing_to_do(applied: Project) -> None:
     assert applied.ok("destroy", "--auto-approve").out == "There is nothing to destroy.\n"
     commands = [run["command"] for run in applied.ok("history", "--json").json()["runs"]]
     assert commands == ["destroy", "destroy", "apply"]
+
+
+def test_only_the_whole_word_yes_is_leave(applied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nucleus_sync.cli.screen.Screen.can_ask", True)
+    said = applied.folder / "said"
+    for word, code in (("y\n", 1), ("yes\n", 0)):
+        said.write_text(word)
+        with said.open() as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            assert applied("destroy").code == code
+    assert entries(applied) == []
