@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from nucleus_sync.spec.discover_labels import LabelFolder, label_folders
-from nucleus_sync.spec.peek import CocoFile, LabelFile, RecordsFile, ResultsFile, Seen, TableFile, Unread, peek, walk
+from nucleus_sync.spec.peek import (
+    CocoFile,
+    LabelFile,
+    PanopticFile,
+    RecordsFile,
+    ResultsFile,
+    Seen,
+    TableFile,
+    Unread,
+    peek,
+    walk,
+)
 from nucleus_sync.spec.scalar import typed
 from nucleus_sync.spec.source import IMAGE_SUFFIXES
 
@@ -90,7 +101,10 @@ def _draft(found: Survey) -> Draft:
         if images is not None:
             covered.add(images)
         local = images if complete or not coco.url_fields else None
-        named[coco.path] = _add_coco(draft, found, coco, local)
+        if isinstance(coco, PanopticFile):
+            _add_coco(draft, found, coco, local, _masks_of(coco, found))
+        else:
+            named[coco.path] = _add_coco(draft, found, coco, local)
     for labels in label_folders(_of(found, LabelFile), found.image_folders, found.folder):
         covered.add(labels.covers)
         _add_labels(draft, found, labels)
@@ -141,9 +155,22 @@ def _image_roots(found: Survey, covered: set[Path]) -> list[Path]:
     return [Path(os.path.commonpath(folders)) for folders in groups.values()]
 
 
-def _add_coco(draft: Draft, found: Survey, coco: CocoFile, images: Path | None) -> str:
+def _masks_of(coco: PanopticFile, found: Survey) -> Path | None:
+    """The folder of a panoptic file's PNGs, where one was seen."""
+    usual = coco.path.relative_to(found.folder).with_suffix("")
+    if usual in found.image_folders or not coco.masks:
+        return usual if usual in found.image_folders else None
+    return next((images for images in found.image_folders if _holds(found.folder / images, coco.masks[0])), None)
+
+
+def _add_coco(draft: Draft, found: Survey, coco: CocoFile, images: Path | None, masks: Path | None = None) -> str:
     name = _name(draft, found.folder, coco.path)
-    draft.sources += [f"{name}:", "  format: coco", f"  path: {_quote(coco.path.relative_to(found.folder))}"]
+    kind = "coco-panoptic" if isinstance(coco, PanopticFile) else "coco"
+    draft.sources += [f"{name}:", f"  format: {kind}", f"  path: {_quote(coco.path.relative_to(found.folder))}"]
+    if masks is not None:
+        draft.sources.append(f"  masks: {_quote(masks)}")
+    elif isinstance(coco, PanopticFile):
+        draft.sources.append("  masks: panoptic  # CHANGE: the PNGs were not found here")
     if images is not None:
         draft.sources.append(f"  images: {_quote(images)}  # uploaded; if Nucleus can read them, give image_url")
     elif coco.url_fields:
@@ -213,7 +240,8 @@ _YIELDS = ("items", "annotations", "predictions")
 
 def _add_results(draft: Draft, found: Survey, results: ResultsFile, named: dict[Path, str]) -> None:
     path = results.path.relative_to(found.folder)
-    candidates = {coco: len(coco.image_ids & results.image_ids) for coco in _of(found, CocoFile)}
+    truths = [coco for coco in _of(found, CocoFile) if not isinstance(coco, PanopticFile)]
+    candidates = {coco: len(coco.image_ids & results.image_ids) for coco in truths}
     if not candidates:
         draft.remarks.append(f"{_quote(path)}: COCO results, but no COCO file with their images was found")
         return
@@ -262,6 +290,7 @@ def _remark(draft: Draft, found: Survey) -> None:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         draft.remarks.append(f"{name}: {_quote(paths[0])}{more}")
     masks = [images for images in found.image_folders if "mask" in str(images).lower()]
+    masks = [images for images in masks if f"  masks: {_quote(images)}" not in draft.sources]
     draft.remarks += [f"images that look like masks: {_quote(images)}" for images in masks]
     if found.truncated:
         draft.remarks.append(f"only the first {MOST_FILES:,} files were looked at")
@@ -322,6 +351,7 @@ _STARTER = """
 #   images         a folder of image files
 #   coco           a COCO file with images and annotations
 #   coco-results   a list of COCO detections
+#   coco-panoptic  a COCO panoptic file with its PNGs
 #   yolo           a folder of images with text files of labels
 #   voc            a folder of images with Pascal VOC files
 #   kitti          a folder of images with KITTI's 2D labels

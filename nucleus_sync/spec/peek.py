@@ -41,6 +41,14 @@ class CocoFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PanopticFile(CocoFile):
+    """A COCO panoptic file."""
+
+    masks: tuple[str, ...] = ()
+    """Names of the first PNGs, as far as the head of the file shows them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResultsFile:
     """A list of scored COCO detections."""
 
@@ -157,20 +165,19 @@ def _json_list(path: Path, members: list[dict[str, Any]]) -> Seen | None:
 def _json_coco(path: Path, head: str, keys: dict[str, int]) -> Seen | None:
     images = _objects(head, keys["images"])
     first = next(iter(_objects(head, keys["annotations"])), {}) if "annotations" in keys else {}
-    if "segments_info" in first or (not first and '"segments_info"' in _tail(path)):
-        return Unread(path, "COCO panoptic")
+    is_panoptic = "segments_info" in first or (not first and '"segments_info"' in _tail(path))
     if "score" in first:
         return Unread(path, "COCO detections inside a COCO object (keep only the list under `annotations`)")
-    if first and not {"bbox", "segmentation", "keypoints"} & set(first):
+    if first and not {"bbox", "segmentation", "keypoints", "segments_info"} & set(first):
         return Unread(path, "COCO without boxes, such as captions")
     if not images or "file_name" not in images[0]:
         return None
-    return CocoFile(
-        path,
-        tuple(str(image["file_name"]) for image in images[:_SAMPLE] if "file_name" in image),
-        _ids(images, "id"),
-        tuple(key for key, value in images[0].items() if _is_address(value)),
-    )
+    names = tuple(str(image["file_name"]) for image in images[:_SAMPLE] if "file_name" in image)
+    url_fields = tuple(key for key, value in images[0].items() if _is_address(value))
+    if is_panoptic:
+        masks = (str(first["file_name"]),) if "file_name" in first else ()
+        return PanopticFile(path, names, frozenset(), url_fields, masks)
+    return CocoFile(path, names, _ids(images, "id"), url_fields)
 
 
 def top_level_keys(head: str) -> dict[str, int]:

@@ -35,6 +35,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "yolo": {"path": "folder"},
     "voc": {"path": "folder"},
     "kitti": {"path": "folder"},
+    "frames": {"path": "folder", "frame_rate": 10, "image_url": "s3://b/{path}"},
+    "kitti-3d": {"path": "folder", "pointcloud_url": "s3://b/{path}.json"},
 }
 KINDS = {
     "images": {Kind.ITEMS},
@@ -46,6 +48,8 @@ KINDS = {
     "yolo": {Kind.ITEMS, Kind.ANNOTATIONS, Kind.PREDICTIONS},
     "voc": {Kind.ITEMS, Kind.ANNOTATIONS},
     "kitti": {Kind.ITEMS, Kind.ANNOTATIONS, Kind.PREDICTIONS},
+    "frames": {Kind.SCENES},
+    "kitti-3d": {Kind.SCENES, Kind.ANNOTATIONS, Kind.PREDICTIONS},
 }
 
 

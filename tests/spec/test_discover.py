@@ -12,7 +12,14 @@ import pytest
 from nucleus_sync.spec.discover import discover
 from nucleus_sync.spec.load import parse
 from nucleus_sync.spec.model import Spec
-from nucleus_sync.spec.source import CocoResultsSource, CocoSource, ImagesSource, RecordsSource, TableSource
+from nucleus_sync.spec.source import (
+    CocoPanopticSource,
+    CocoResultsSource,
+    CocoSource,
+    ImagesSource,
+    RecordsSource,
+    TableSource,
+)
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the shared data are not at {DATA}")
@@ -128,11 +135,12 @@ def test_a_name_that_is_not_utf_8_is_passed_over(tmp_path: Path) -> None:
 
 @needs_data
 def test_coco8(tmp_path: Path) -> None:
-    spec, text = drafted(DATA / "coco8")
-    (source,) = spec.sources.values()
-    assert isinstance(source, CocoSource)
-    assert (source.path, source.images) == ("instances.json", "images")
-    assert "COCO panoptic: panoptic.json" in text
+    spec, _ = drafted(DATA / "coco8")
+    instances, panoptic = spec.sources.values()
+    assert isinstance(instances, CocoSource)
+    assert (instances.path, instances.images) == ("instances.json", "images")
+    assert isinstance(panoptic, CocoPanopticSource)
+    assert (panoptic.path, panoptic.masks, panoptic.images) == ("panoptic.json", "panoptic_masks", "images")
 
 
 @needs_data
