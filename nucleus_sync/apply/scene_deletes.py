@@ -3,93 +3,95 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 from nucleus_sync.api.scenes import item_references
 from nucleus_sync.apply.deletes import hanging_streams, portions, prepare_deletion
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally
 from nucleus_sync.errors import ApiError, NotFound
+from nucleus_sync.events import Note
 from nucleus_sync.ledger.batches import Batch
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.plan.steps import Step
 from nucleus_sync.records.key import item_key, reference_id
 
-_SCENES_AT_ONCE = 50
 _CALLS = 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _DEADLINE = 900.0
 """Seconds to wait for one deletion."""
+_PASSING = frozenset({408, 429})
 
 
 async def delete_scenes(runtime: Runtime, step: Step, tally: StepTally) -> None:
-    """One call a scene; its items go with it and all that hangs on them, at Nucleus as in the ledger."""
+    """One call a scene; its items go with it and all that hangs on them, at Nucleus as in the ledger.
+
+    A deletion whose end isn't seen stays open in the ledger, so that nothing is sent into it: the next run ends it.
+    """
     dataset = step.address.split(".")[1]
     dataset_id = runtime.nucleus_id(f"dataset.{dataset}")
     streams = hanging_streams(runtime, dataset)
-    for scenes in portions((row[0] for row in runtime.changes[step.address].gone), _SCENES_AT_ONCE):
-        inside = await _inside(runtime, dataset_id, scenes)
-        keys = sorted({*scenes, *(item for items in inside.values() for item in items)})
-        references = [reference_id(scene) for scene in scenes]
-        details: dict[str, object] = {"dataset_id": dataset_id, "streams": streams, "scenes": references}
-        batch = prepare_deletion(runtime, step, keys, "delete", "", details)
-        failed = await _delete_all(runtime, dataset_id, references, tally)
-        tally.counts["delete"] += len(scenes) - len(failed)
-        doubtful = {key for scene in failed for key in (scene, *inside[scene])}
-        runtime.ledger.finish(batch, BatchState.PARTIAL if failed else BatchState.DONE, doubtful=doubtful)
+    for scenes in portions((row[0] for row in runtime.changes[step.address].gone), _CALLS):
+        async with asyncio.TaskGroup() as group:
+            for scene in scenes:
+                details: dict[str, object] = {
+                    "dataset_id": dataset_id,
+                    "streams": streams,
+                    "scene": reference_id(scene),
+                }
+                group.create_task(_delete(runtime, step, tally, details))
 
 
 async def finish_deletion(runtime: Runtime, batch: Batch) -> None:
     """End what an interrupted run began: it was wanted, and nothing may be sent while it goes on."""
-    tally = StepTally()
-    failed = await _delete_all(runtime, batch.details["dataset_id"], batch.details["scenes"], tally)
-    if failed:
-        raise StepFailed(tally.errors[0], where=batch.address, fix="run apply again: it goes on from there")
-    runtime.ledger.finish(batch.id, BatchState.DONE)
+    try:
+        await _until_gone(runtime, batch.details["dataset_id"], batch.details["scene"])
+    except NotFound:
+        runtime.ledger.finish(batch.id, BatchState.DONE)
+    except ApiError as error:
+        if not _is_refusal(error):
+            raise StepFailed(str(error), where=batch.address, fix="run apply again: it goes on from there") from None
+        runtime.emit(Note(batch.address, f"Nucleus does not delete scene {batch.details['scene']}: {error}"))
+        runtime.ledger.finish(batch.id, BatchState.FAILED, doubtful=())
 
 
-async def _inside(runtime: Runtime, dataset_id: str, scenes: Iterable[bytes]) -> dict[bytes, list[bytes]]:
-    """Keys of the items that Nucleus holds in each scene, those that it cut from a video among them."""
-    slots = asyncio.Semaphore(_CALLS)
-
-    async def one(scene: bytes) -> list[bytes]:
-        async with slots:
-            try:
-                found = await runtime.api.scenes.get(dataset_id, reference_id(scene))
-            except NotFound:
-                return []
-        return [item_key(reference) for reference in item_references(found)]
-
-    wanted = list(scenes)
-    return dict(zip(wanted, await asyncio.gather(*map(one, wanted)), strict=True))
-
-
-async def _delete_all(runtime: Runtime, dataset_id: str, references: Iterable[str], tally: StepTally) -> set[bytes]:
-    """Ask for all deletions and wait until they show; keys of the scenes that are still there."""
-    slots = asyncio.Semaphore(_CALLS)
-    failed: set[bytes] = set()
-
-    async def one(reference: str) -> None:
-        async with slots:
-            try:
-                await runtime.api.scenes.delete(dataset_id, reference)
-                await _until_gone(runtime, dataset_id, reference)
-            except NotFound:
-                return
-            except ApiError as error:
-                failed.add(item_key(reference))
-                tally.errors.append(str(error))
-
-    async with asyncio.TaskGroup() as group:
-        for reference in references:
-            group.create_task(one(reference))
-    return failed
+async def _delete(runtime: Runtime, step: Step, tally: StepTally, details: dict[str, object]) -> None:
+    dataset_id, scene = str(details["dataset_id"]), str(details["scene"])
+    try:
+        keys = {item_key(scene), *await _inside(runtime, dataset_id, scene)}
+        batch = prepare_deletion(runtime, step, sorted(keys), "delete", "", details)
+    except ApiError as error:
+        tally.errors.append(str(error))
+        return
+    try:
+        await _until_gone(runtime, dataset_id, scene)
+    except NotFound:
+        runtime.ledger.finish(batch, BatchState.DONE)
+        tally.counts["delete"] += 1
+    except ApiError as error:
+        tally.errors.append(str(error))
+        if _is_refusal(error):
+            runtime.ledger.finish(batch, BatchState.FAILED, doubtful=())
 
 
-async def _until_gone(runtime: Runtime, dataset_id: str, reference: str) -> None:
-    """Raises NotFound once the scene is gone, ApiError when that takes too long."""
+async def _inside(runtime: Runtime, dataset_id: str, scene: str) -> list[bytes]:
+    """Keys of the items that Nucleus holds in a scene, those that it cut from a video among them."""
+    try:
+        found = await runtime.api.scenes.get(dataset_id, scene)
+    except NotFound:
+        return []
+    return [item_key(reference) for reference in item_references(found)]
+
+
+async def _until_gone(runtime: Runtime, dataset_id: str, scene: str) -> None:
+    """Delete and look until the scene is gone: raises NotFound then, and ApiError where that can't be."""
+    await runtime.api.scenes.delete(dataset_id, scene)
     pause, deadline = _FIRST_PAUSE, runtime.clock() + _DEADLINE
     while runtime.clock() < deadline:
-        await runtime.api.scenes.get(dataset_id, reference)
+        await runtime.api.scenes.get(dataset_id, scene)
         await runtime.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-    raise ApiError(f"scene {reference} is still there {_DEADLINE:.0f} seconds after its deletion was asked for")
+    raise ApiError(f"scene {scene} is still there {_DEADLINE:.0f} seconds after its deletion was asked for")
+
+
+def _is_refusal(error: ApiError) -> bool:
+    """Whether nothing has happened for sure."""
+    return error.status is not None and 400 <= error.status < 500 and error.status not in _PASSING

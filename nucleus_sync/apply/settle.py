@@ -8,8 +8,8 @@ from functools import partial
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.conclude import Sent, judge
 from nucleus_sync.apply.destroy import resume
-from nucleus_sync.apply.made_once import settle_evaluation
 from nucleus_sync.apply.lost import outwait
+from nucleus_sync.apply.made_once import settle_evaluation
 from nucleus_sync.apply.model_run import settle_run
 from nucleus_sync.apply.resources import settle_creation
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
@@ -41,7 +41,7 @@ async def settle(runtime: Runtime, places: Places) -> None:
 
 async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:
     runtime.emit(Note(batch.address, f"an interrupted run left a batch of {batch.records:,} records; looking after it"))
-    if batch.details.get("scenes"):
+    if batch.details.get("scene"):
         await finish_deletion(runtime, batch)
         return
     if batch.job_id is None:

@@ -18,6 +18,7 @@ from nucleus_sync.plan.steps import Action, Holds, Step
 from nucleus_sync.records.item import LocalItem
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.record import Record
+from nucleus_sync.records.scene import SceneItem
 from nucleus_sync.spool import Sorter, Spool
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ MEMBER = b"\x01" * 24
 """The stamp of a member: there is nothing to it but that it belongs."""
 _SHOWN = 3
 
-Records = Callable[[], Iterator[Record]]
+Records = Callable[[], Iterator[Record | SceneItem]]
 Keys = Callable[[], Iterator[bytes]]
 
 
@@ -175,7 +176,7 @@ def slice_state(items_state: bytes, declared: Slice, resolve: Callable[[str], Pa
     return xxh3_128_digest(items_state + msgspec.msgpack.encode(decides, order="deterministic"))
 
 
-def _meets(record: Record, conditions: Mapping[str, Any]) -> bool:
+def _meets(record: Record | SceneItem, conditions: Mapping[str, Any]) -> bool:
     metadata = record.item.metadata if isinstance(record, LocalItem) else getattr(record, "metadata", {})
     return all(_same(metadata.get(name.removeprefix("metadata.")), value) for name, value in conditions.items())
 

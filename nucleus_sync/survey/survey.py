@@ -22,8 +22,9 @@ from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.run_free import RunFreeReader
+from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_of_scene
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
+from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
@@ -219,7 +220,7 @@ class Survey:
                     name=name,
                     declared=members,
                     items=partial(self._items_of, dataset),
-                    records=partial(self._item_records, dataset),
+                    records=partial(self._slice_records, dataset),
                     resolve=self.loaded.resolve,
                     ledger=self.ledger,
                     scratch=self.scratch,
@@ -233,6 +234,14 @@ class Survey:
         version = self.ledger.version(items_address(survey.dataset))
         behind = (items.token if items else b"") + version.to_bytes(8)
         return slice_state(behind, survey.declared, survey.resolve)
+
+    def _slice_records(self, dataset: str) -> Iterator[Record | SceneItem]:
+        """Everything that a slice can hold: items, also those inside scenes."""
+        for record in self._item_records(dataset):
+            if isinstance(record, LidarScene | VideoScene):
+                yield from items_of_scene(record)
+            else:
+                yield record
 
     def _item_records(self, dataset: str) -> Iterator[Record]:
         """Every item of a dataset as its sources have it, read afresh; what is wrong with them was said before."""
