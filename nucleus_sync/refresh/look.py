@@ -170,6 +170,9 @@ class Look:
     async def _predictions(self, stream: Looked) -> None:
         """In one answer where there are few enough; else as far as the dataset's slices reach."""
         assert stream.model_id is not None  # noqa: S101  (predictions belong to a model)
+        if stream.run_free:
+            self._unlisted(self._compared(stream))
+            return
         self.say(stream.address, "reading what Nucleus holds")
         rows = Sorter(self.scratch)
         if self.ledger.count(stream.address) <= PREDICTIONS_AT_ONCE:
@@ -187,6 +190,12 @@ class Look:
                 await self._through_slice(slice_.nucleus_id, stream.model_id, covered, rows)
         why = "Nucleus pages predictions only through a slice, and no slice of ours holds their items"
         self._weigh_covered(self._compared(stream), covered, rows, why)
+
+    def _unlisted(self, comparison: Comparison) -> None:
+        comparison.unverified = self.ledger.count(comparison.address)
+        comparison.remarks.append(
+            "Nucleus has no call that lists predictions without a run; --sample reads those of single items"
+        )
 
     async def _through_slice(self, slice_id: str, model_id: str, covered: Sorter, rows: Sorter) -> None:
         try:

@@ -117,6 +117,18 @@ async def read_predictions_on(
     return await _each(references, read)
 
 
+async def read_run_free_on(
+    api: Api, _dataset_id: str, model_id: str, references: list[str]
+) -> dict[str, list[Remote] | None]:
+    """The same of predictions that belong to no run."""
+
+    async def read(reference: str) -> list[Remote]:
+        found = await api.predictions.without_run_on_item(model_id, reference)
+        return list(record_rows({**one, "reference_id": reference} for one in found))
+
+    return await _each(references, read)
+
+
 async def _each(references: list[str], read: Callable[[str], Awaitable[T]]) -> dict[str, T | None]:
     slots = asyncio.Semaphore(_AT_ONCE)
 

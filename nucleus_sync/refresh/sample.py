@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind
 from nucleus_sync.refresh.compare import Comparison
-from nucleus_sync.refresh.remote import Remote, item_row, read_predictions_on, read_single_items, record_rows
+from nucleus_sync.refresh.remote import (
+    Remote,
+    item_row,
+    read_predictions_on,
+    read_run_free_on,
+    read_single_items,
+    record_rows,
+)
 from nucleus_sync.refresh.streams import Looked
 from nucleus_sync.survey.declared import items_address
 
@@ -37,10 +44,15 @@ class Sampler:
             comparison.unverified = self._ledger.count(stream.address)
             comparison.remarks.append("scenes are not sampled")
             return
+        if stream.run_free and self._is_ambiguous(stream.address):
+            comparison.unverified = self._ledger.count(stream.address)
+            comparison.remarks.append("without a run, predictions on items of one name in several datasets look alike")
+            return
         drawn = self._draw(stream)
         if stream.kind is Kind.PREDICTIONS:
             assert stream.model_id is not None  # noqa: S101  (predictions belong to a model)
-            found = await read_predictions_on(self._api, stream.dataset_id, stream.model_id, drawn)
+            read = read_run_free_on if stream.run_free else read_predictions_on
+            found = await read(self._api, stream.dataset_id, stream.model_id, drawn)
         else:
             found = {name: _rows(read, stream.kind) for name, read in (await self._items(stream, drawn)).items()}
         for reference, rows in found.items():
@@ -56,6 +68,10 @@ class Sampler:
         if self._read is None:
             self._read = await read_single_items(self._api, stream.dataset_id, drawn)
         return self._read
+
+    def _is_ambiguous(self, address: str) -> bool:
+        model = address.rpartition(".")[0] + "."
+        return sum(stream.address.startswith(model) for stream in self._ledger.streams()) > 1
 
     def _draw(self, stream: Looked) -> list[str]:
         if self._drawn is None:

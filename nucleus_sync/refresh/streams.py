@@ -24,6 +24,8 @@ class Looked:
     dataset: str
     dataset_id: str
     model_id: str | None = None
+    run_free: bool = False
+    """Whether predictions belong to no run."""
     urls: bool = False
     """Whether all its images are read from URLs of ours."""
 
@@ -47,7 +49,13 @@ def streams_of(ledger: Ledger, spec: Spec, dataset: str, dataset_id: str) -> Ite
         if address.startswith("model.") and address.endswith(f".predictions.{dataset}"):
             model = ledger.resource(".".join(address.split(".")[:2]))
             if model is not None and model.nucleus_id is not None:
-                yield Looked(address, Kind.PREDICTIONS, dataset, dataset_id, model.nucleus_id)
+                run_free = model.details.get("wanted", {}).get("run") == "none" or _is_run_free(spec, model.address)
+                yield Looked(address, Kind.PREDICTIONS, dataset, dataset_id, model.nucleus_id, run_free)
+
+
+def _is_run_free(spec: Spec, address: str) -> bool:
+    declared = spec.models.get(address.partition(".")[2])
+    return declared is not None and declared.run == "none"
 
 
 def holds_scenes(ledger: Ledger, dataset: str) -> bool:

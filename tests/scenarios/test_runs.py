@@ -149,3 +149,32 @@ def test_a_run_has_a_shape(two: Project) -> None:
     answer = two("plan")
     assert answer.code == 6
     assert "write run: {name: nightly} for a run of that name, or run: none" in answer.text
+
+
+def test_a_refresh_claims_nothing_of_predictions_without_a_run(two: Project) -> None:
+    _run(two, "none")
+    assert two.apply()["exit_code"] == 0
+    for words in (["refresh"], ["refresh", "--write"], ["refresh", "--sample", "9"]):
+        values = two.ok(*words, "--json").json()
+        told = {one["address"]: (one["verified"], one["unverified"]) for one in values["streams"]}
+        assert told["model.cnn.predictions.day"] == (0, 4), words
+        assert values["drift"] == 0, words
+    two.assert_settled()
+
+
+def test_a_sample_reads_predictions_without_a_run_where_one_dataset_has_them(two: Project) -> None:
+    _run(two, "none")
+    sections = two.declared()
+    del sections["models"]["cnn"]["predictions"]["night"]
+    two.declare(**sections)
+    assert two.apply()["exit_code"] == 0
+    values = two.ok("refresh", "--sample", "9", "--target", "model.cnn", "--json").json()
+    assert [(one["verified"], one["changed"] + one["deleted"] + one["added"]) for one in values["streams"]] == [(4, 0)]
+
+
+def test_a_refresh_reads_a_named_run(two: Project) -> None:
+    _run(two, {"name": "nightly"})
+    assert two.apply()["exit_code"] == 0
+    values = two.ok("refresh", "--json").json()
+    told = {one["address"]: one["verified"] for one in values["streams"]}
+    assert (values["drift"], told["model.cnn.predictions.day"], told["model.cnn.predictions.night"]) == (0, 4, 4)
