@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from nucleus_sync.records.annotation import Category, Mask, MultiCategory
+from nucleus_sync.records.annotation import Box, Category, Mask, MultiCategory, Polygon
 from nucleus_sync.records.check import metadata_type
 from nucleus_sync.records.fingerprint import content_hash
 from nucleus_sync.records.item import Item, LocalItem
@@ -25,6 +25,7 @@ KeepLines = Callable[[bytes], int | None]
 """Puts lines at the end of a file and says where they begin; None where there is no room for them."""
 _NO_TYPES: Types = ()
 _REMOTE = frozenset({Item, LidarScene, VideoScene})
+_UPLOADED = frozenset({LocalItem, PaintedMask})
 
 
 class Portion(NamedTuple):
@@ -83,45 +84,61 @@ def portions(
 
     One loop: it runs once for each of millions.
     """
-    found = _empty()
-    lines: list[bytes] = []
+    found = _Found()
     for pick, record in records:
         own, tag = waiting.popleft()
         while own is not pick and own != pick:
             own, tag = waiting.popleft()
+        number = len(found.rows)
         found.rows.append(tag)
         found.contents.append(content_hash(record))
         kind = record.__class__
-        if keep_lines is None or kind is LocalItem or kind is PaintedMask:
-            found.sizes.append(0)
-        else:
-            line = wire_line(record)
-            lines.append(line)
-            found.sizes.append(len(line) + 1)
-        found.remote.append(kind in _REMOTE)
-        metadata = _metadata(record)
-        found.types.append(tuple(_types(metadata)) if metadata else _NO_TYPES)
-        if (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
-            found.wrong.append((len(found.rows) - 1, *wrong))
-        if len(found.rows) == TOGETHER:
-            yield _with_lines(found, lines, keep_lines, problems)
-            found, lines = _empty(), []
-    yield _with_lines(found, lines, keep_lines, problems)
+        if keep_lines is not None:
+            found.lines.append(b"" if kind in _UPLOADED else wire_line(record))
+        metadata = record.metadata if kind is Polygon or kind is Box else _metadata(record)  # type: ignore[union-attr]
+        if metadata:
+            found.types[number] = tuple(_types(metadata))
+        if kind in _REMOTE:
+            found.remote.add(number)
+        elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
+            found.wrong.append((number, *wrong))
+        if number + 1 == TOGETHER:
+            yield found.portion(keep_lines, problems)
+            found = _Found()
+    yield found.portion(keep_lines, problems)
 
 
-def _empty() -> Portion:
-    return Portion([], [], [], 0, [], [], [], [])
+class _Found:
+    """A portion that is growing. What most records lack is kept by their numbers."""
 
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self.contents: list[bytes] = []
+        self.lines: list[bytes] = []
+        self.types: dict[int, Types] = {}
+        self.remote: set[int] = set()
+        self.wrong: list[tuple[int, str, str]] = []
 
-def _with_lines(found: Portion, lines: list[bytes], keep_lines: KeepLines | None, problems: list[Problem]) -> Portion:
-    said = problems[:]
-    problems.clear()
-    if keep_lines is None or not lines:
-        return found._replace(problems=said)
-    lines.append(b"")
-    start = keep_lines(b"\n".join(lines))
-    sizes = found.sizes if start is not None else [0] * len(found.sizes)
-    return found._replace(start=start or 0, sizes=sizes, problems=said)
+    def portion(self, keep_lines: KeepLines | None, problems: list[Problem]) -> Portion:
+        """All of it, with its lines put away; `problems` begins anew."""
+        count = len(self.rows)
+        types, remote = [_NO_TYPES] * count, [False] * count
+        for number, each in self.types.items():
+            types[number] = each
+        for number in self.remote:
+            remote[number] = True
+        said = problems[:]
+        problems.clear()
+        start, sizes = self._put_away(keep_lines)
+        return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, said)
+
+    def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
+        start = None
+        if keep_lines is not None and any(self.lines):
+            start = keep_lines(b"".join([line + b"\n" for line in self.lines if line]))
+        if start is None:
+            return 0, [0] * len(self.rows)
+        return start, [len(line) + 1 if line else 0 for line in self.lines]
 
 
 def _metadata(record: Any) -> dict[str, Any]:
