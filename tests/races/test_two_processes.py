@@ -76,7 +76,8 @@ def test_the_second_is_told_who_is_first(
     first = stopped("batch prepared", 2)
     code, said = ended(place.start())
     assert code == Exit.LOCKED
-    assert f"pid {first.pid}" in said
+    # Its heartbeat may have been stopped in the middle of a write: then nobody can read who it is.
+    assert f"pid {first.pid}" in said or "another process is writing the ledger" in said
     os.kill(first.pid, signal.SIGCONT)
     assert ended(first)[0] == 0
     assert held(place.world()) == town.wanted()
