@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
@@ -28,6 +27,7 @@ from nucleus_sync.watch.happenings import (
 )
 from nucleus_sync.watch.health import Health
 from nucleus_sync.watch.inputs import inputs_of
+from nucleus_sync.watch.memory import give_back, hold_little
 from nucleus_sync.watch.mounts import Mounts
 from nucleus_sync.watch.notify import Notifier
 from nucleus_sync.watch.observe import Eyes
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _CUT_OFF = 15.0
 """Seconds that an apply gets to write down what is in flight, once its grace is over."""
 _STILL_AFTER = 120.0
+_TIDIED_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class Service:
 
     def run(self) -> int:
         """Watch until told to stop, or until one round is done; the exit code."""
+        hold_little()
         with self._stack:
             self._stack.callback(self._eyes.close)
             with self._signals():
@@ -279,8 +281,8 @@ class Service:
             self._ended = Ended(Outcome.HELD, int(Exit.REFUSED), False, message=self._said, held_state=held_state)
         else:
             self._ended = one.run()
-        if time.monotonic() - begun > 1.0:
-            gc.collect()
+        if time.monotonic() - begun > 1.0 or self._number % _TIDIED_EVERY == 0:
+            give_back()
         self._bell.ring("done")
 
     def _lost_mounts(self) -> dict[str, str]:

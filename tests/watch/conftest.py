@@ -47,11 +47,11 @@ class Watched:
         self._thread: threading.Thread | None = None
         self.code: int | None = None
 
-    def start(self, *, rescan: float = 300.0, **options: Any) -> None:
+    def start(self, *, rescan: float = 300.0, spec: Path | None = None, **options: Any) -> None:
         """Begin to watch."""
         pace = Pace(rescan=rescan, first_backoff=0.05, longest_backoff=0.3)
         service = Service(
-            self.folder / "nucleus.yaml",
+            spec or self.folder / "nucleus.yaml",
             Options(**{**FAST, "pace": pace, **options}),
             self.events.append,
             environ=self.environ,
@@ -84,6 +84,10 @@ class Watched:
         service = self.service
         idle = service is not None and service._thread is None and not service._settling.waiting
         return idle and len(self.of("RoundStarted")) == len(self.rounds()) > 0
+
+    def lags(self) -> dict[str, float]:
+        """Of the streams whose jobs have ended."""
+        return self.service._health.lags if self.service is not None else {}
 
     def of(self, kind: str) -> list[Any]:
         """Events of a class by its name."""
