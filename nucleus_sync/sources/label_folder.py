@@ -12,7 +12,7 @@ from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
-from nucleus_sync.records.key import unnumbered_key
+from nucleus_sync.records.key import annotation_id, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.coco_categories import Category
@@ -111,8 +111,9 @@ class LabelFolderReader:
                 line = _pack(pair)
                 listing.write(line)
                 offset = listing.tell() - len(line)
+                seed = self._seed(pair)
                 for mark in marks:
-                    digest = self._digest(pair, mark)
+                    digest = raw_hash(mark.content(), seed)
                     key = unnumbered_key(pair.reference_id, order_of(mark.label, mark.category, digest))
                     yield Seen(key, digest, _LOCATOR.pack(offset, len(line), mark.number))
 
@@ -129,7 +130,7 @@ class LabelFolderReader:
                 opened = place, *self._opened(kind, pick.locator)
             _, pair, marks = opened
             mark = marks.get(_LOCATOR.unpack(pick.locator)[2])
-            if mark is None or (pick.raw != LOOK_AGAIN and self._digest(pair, mark) != pick.raw):
+            if mark is None or (pick.raw != LOOK_AGAIN and raw_hash(mark.content(), self._seed(pair)) != pick.raw):
                 raise self._changed(kind, pick.locator)
             record = self._record(pick, pair, mark, shaping, report)
             if record is not None:
@@ -152,7 +153,7 @@ class LabelFolderReader:
     def _record(self, pick: Pick, pair: Pair, mark: Mark, shaping: Shaping, report: Report) -> Record | None:
         """The record, with everything that is to be said of it; None where it can't be sent."""
         notes, where = mark.notes, self._where(pair, mark.number)
-        own_id = pick.key.rpartition(b"\x00a")[2].decode()
+        own_id = annotation_id(pick.key) or ""
         width, height = pair.width, pair.height
         frame = Frame(mark.category, pair.reference_id, width, height, own_id, 0, mark.metadata)
         record = None if notes.faults else record_of(mark.label, frame, shaping, notes)
@@ -170,9 +171,8 @@ class LabelFolderReader:
             report(Problem(source, where, name, cause, detail, Severity.FINDING, pick.key, fix))
         return record if record is not None and is_sound(record, pick.key, source, where, name, report) else None
 
-    def _digest(self, pair: Pair, mark: Mark) -> bytes:
-        seed = seed_of(_VERSION, self._spec.out_of_bounds, pair.reference_id, pair.width, pair.height)
-        return raw_hash(mark.content(), seed)
+    def _seed(self, pair: Pair) -> int:
+        return seed_of(_VERSION, self._spec.out_of_bounds, pair.reference_id, pair.width, pair.height)
 
     def _pair(self, locator: bytes) -> Pair:
         offset, length, _ = _LOCATOR.unpack(locator)

@@ -23,24 +23,34 @@ def mark_of(number: int, line: str, classes: Classes, width: int, height: int, *
     if not words:
         return None
     notes = Notes()
+    try:
+        numbers = list(map(float, words[1:]))
+    except ValueError:
+        return _mark_of_words(number, words, classes, notes)
+    category = _category(words[0], classes, notes)
+    label = Label()
+    if len(words) < 5:
+        notes.fault("too few fields", f"{len(words)} fields: a box has 5, a polygon 7 or more")
+    elif not width or not height:
+        notes.fault("the image's size is unknown", fix="convert the image to PNG or JPEG: its shares need its pixels")
+    else:
+        label = _label(numbers, classes, width, height, notes, scored=scored)
+    return Mark(number, category, label, notes)
+
+
+def _mark_of_words(number: int, words: list[str], classes: Classes, notes: Notes) -> Mark:
+    """A line that holds other than numbers: DOTA's oriented boxes do, all others are wrong."""
     if len(words) == 10 and not _is_number(words[8]) and all(map(_is_number, words[:8])):
         return _mark_of_corners(number, words, notes)
     category = _category(words[0], classes, notes)
     if len(words) < 5:
         notes.fault("too few fields", f"{len(words)} fields: a box has 5, a polygon 7 or more")
-        return Mark(number, category, Label(), notes)
-    if any(_DECIMAL_COMMA.fullmatch(word) for word in words[1:]):
+    elif any(_DECIMAL_COMMA.fullmatch(word) for word in words[1:]):
         notes.fault("decimal commas", f"decimal commas: {' '.join(words[1:5])}", "write 0.5, not 0,5")
-        return Mark(number, category, Label(), notes)
-    wrong = next((word for word in words[1:] if not _is_number(word)), None)
-    if wrong is not None:
+    else:
+        wrong = next(word for word in words[1:] if not _is_number(word))
         notes.fault("holds other than numbers", f"{wrong[:40]!r} is no number")
-        return Mark(number, category, Label(), notes)
-    if not width or not height:
-        notes.fault("the image's size is unknown", fix="convert the image to PNG or JPEG: its shares need its pixels")
-        return Mark(number, category, Label(), notes)
-    numbers = [float(word) for word in words[1:]]
-    return Mark(number, category, _label(numbers, classes, width, height, notes, scored=scored), notes)
+    return Mark(number, category, Label(), notes)
 
 
 def _category(word: str, classes: Classes, notes: Notes) -> Category:
