@@ -1,21 +1,21 @@
 """Every error that a user can meet: what went wrong, where, and the way out, each with its exit code.
 
-    NucleusSyncError              1
-    ├── SpecError                 6   the spec has problems; holds all of them
-    ├── SourceError               6   a source as a whole is unusable, or records in it are
-    ├── UsageError               64   a call that makes no sense
-    ├── CredentialsError          7   no key, a refused key, a missing permission
-    ├── ApiError                  1   Nucleus answered with an error
-    │   ├── NotFound              1   … 404
-    │   ├── Conflict              1   … 409, or a name that is taken
-    │   └── Unreachable           1   no answer within the time limit
-    │       └── OutcomeUnknown    8   sent, no answer, and not safe to repeat
-    ├── Undecided                 8   a lost creation that only a person can decide
-    ├── StalePlan                 4   a saved plan no longer fits
-    ├── Refused                   9   a guard said no
-    ├── Locked                   11   somebody else is applying
-    ├── LedgerError              12   the ledger can't be used
-    └── Interrupted             130   the user or the system said stop
+NucleusSyncError              1
+├── SpecError                 6   the spec has problems; holds all of them
+├── SourceError               6   a source as a whole is unusable, or records in it are
+├── UsageError               64   a call that makes no sense
+├── CredentialsError          7   no key, a refused key, a missing permission
+├── ApiError                  1   Nucleus answered with an error
+│   ├── NotFound              1   … 404
+│   ├── Conflict              1   … 409, or a name that is taken
+│   └── Unreachable           1   no answer within the time limit
+│       └── OutcomeUnknown    8   sent, no answer, and not safe to repeat
+├── Undecided                 8   a lost creation that only a person can decide
+├── StalePlan                 4   a saved plan no longer fits
+├── Refused                   9   a guard said no
+├── Locked                   11   somebody else is applying
+├── LedgerError              12   the ledger can't be used
+└── Interrupted             130   the user or the system said stop
 """
 
 from __future__ import annotations

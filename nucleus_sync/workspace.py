@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from nucleus_sync.errors import CredentialsError, LedgerError, Locked, NucleusSyncError, Refused
 from nucleus_sync.events import Event, Finished, Note
@@ -308,7 +309,9 @@ class Workspace:
             emit(Note("", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}"))
 
         if found.embedded:
-            return Api(self.start_emulator(), ApiKey("embedded"), on_retry=on_retry, checkpoint=checkpoint)
+            return Api(
+                self.start_emulator(), ApiKey(f"embedded-{uuid4().hex}"), on_retry=on_retry, checkpoint=checkpoint
+            )
         key = found.api_key or found.limited_access_key
         if key is None:
             raise CredentialsError("there is no API key")

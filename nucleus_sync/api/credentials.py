@@ -38,6 +38,8 @@ class LimitedKey:
 
 Credentials = ApiKey | LimitedKey
 
+_SHORTEST = 8
+
 
 def auth_headers(credentials: Credentials | None) -> dict[str, str]:
     """The one header that says who asks; none without credentials."""
@@ -52,18 +54,23 @@ def auth_headers(credentials: Credentials | None) -> dict[str, str]:
 
 def scrub(text: str, credentials: Credentials | None) -> str:
     """The text without the key, should a server have echoed it."""
-    if credentials is None:
-        return text
-    return text.replace(_basic(credentials.secret), HIDDEN).replace(credentials.secret, HIDDEN)
+    for told in _told(credentials):
+        text = text.replace(told, HIDDEN)
+    return text
 
 
 def scrub_bytes(content: bytes, credentials: Credentials | None) -> bytes:
     """An answer without the key, before anything of it is read or kept."""
-    if credentials is None:
-        return content
-    for told in (_basic(credentials.secret), credentials.secret):
+    for told in _told(credentials):
         content = content.replace(told.encode(), HIDDEN.encode())
     return content
+
+
+def _told(credentials: Credentials | None) -> tuple[str, ...]:
+    """The forms in which a key may come back. A very short one is no key, and would garble good answers."""
+    if credentials is None or len(credentials.secret) < _SHORTEST:
+        return ()
+    return _basic(credentials.secret), credentials.secret
 
 
 def _basic(secret: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from nucleus_sync.api.client import Api, ApiKey, Credentials, LimitedKey
+from nucleus_sync.api.credentials import scrub, scrub_bytes
 from nucleus_sync.api.exchange import RetryNote
 from nucleus_sync.api.retry import Policy
 from nucleus_sync.errors import CredentialsError
@@ -117,3 +118,10 @@ async def test_cancelling_does_not_show_the_key(api: Api, recorder: Recorder) ->
     with pytest.raises(asyncio.CancelledError) as caught:
         await call
     assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("key", ["k", "short", "embedde"])
+def test_a_very_short_key_garbles_no_answer(key: str) -> None:
+    answer = f'{{"nextPageToken": "{key}{key}"}}'
+    assert scrub_bytes(answer.encode(), ApiKey(key)) == answer.encode()
+    assert scrub(answer, LimitedKey(key)) == answer
