@@ -309,9 +309,8 @@ class Workspace:
             emit(Note("", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}"))
 
         if found.embedded:
-            return Api(
-                self.start_emulator(), ApiKey(f"embedded-{uuid4().hex}"), on_retry=on_retry, checkpoint=checkpoint
-            )
+            nobody = ApiKey(f"embedded-{uuid4().hex}")
+            return Api(self.start_emulator(), nobody, on_retry=on_retry, checkpoint=checkpoint)
         key = found.api_key or found.limited_access_key
         if key is None:
             raise CredentialsError("there is no API key")
