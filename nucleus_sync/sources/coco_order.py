@@ -8,6 +8,10 @@ from nucleus_sync.records.key import is_unnumbered
 from nucleus_sync.sources.coco_categories import Category
 from nucleus_sync.sources.coco_label import Label
 
+_NUMBERS = 5
+_pack_numbers = struct.Struct(f">{_NUMBERS}d").pack
+_FIRST_BITS = int.from_bytes(b"\x80\0\0\0\0\0\0\0" * _NUMBERS)
+
 
 def part_key(key: bytes, part: int) -> bytes:
     """The key of a further ring: `5-1`, or behind its first ring where the label has no id."""
@@ -16,8 +20,15 @@ def part_key(key: bytes, part: int) -> bytes:
 
 def order_of(label: Label, category: Category, digest: bytes) -> bytes:
     """Where a label without an id stands among its item's: by label, place and size, score, then by its bytes."""
-    numbers = [*_extent(label), 0.0 if label.score is None else label.score]
-    return category.label.encode(errors="replace") + b"\x00" + b"".join(map(sortable, numbers)) + digest
+    numbers = (*_extent(label), 0.0 if label.score is None else label.score)
+    return category.label.encode(errors="replace") + b"\x00" + _all_sortable(numbers) + digest
+
+
+def _all_sortable(numbers: tuple[float, ...]) -> bytes:
+    """Like `sortable` for each; mostly none is negative, and then only their first bits are to be set."""
+    if len(numbers) == _NUMBERS and min(numbers) > 0:
+        return (int.from_bytes(_pack_numbers(*numbers)) | _FIRST_BITS).to_bytes(8 * _NUMBERS)
+    return b"".join(map(sortable, numbers))
 
 
 def _extent(label: Label) -> tuple[float, ...]:
