@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 _PAUSE = 0.2
+_FIRST_PAUSE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Cos
     rss, pss = watch.end()
     if process.returncode:
         raise Failed(f"{' '.join(command)}: exit code {process.returncode}\n{log.read_text()[-2000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, max(rss, usage.ru_maxrss * 1024), pss)
+    # Not ru_maxrss: it starts from what this process itself had when it forked.
+    return Cost(wall, usage.ru_utime + usage.ru_stime, rss, pss)
 
 
 class _Watch:
@@ -60,7 +62,9 @@ class _Watch:
         self._thread.start()
 
     def _look(self) -> None:
-        while not self._over.wait(_PAUSE):
+        pause = _FIRST_PAUSE
+        while not self._over.wait(pause):
+            pause = min(_PAUSE, pause * 2)
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(self._pid)
                 self._add([process, *process.children(recursive=True)])
