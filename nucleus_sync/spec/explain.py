@@ -119,7 +119,7 @@ def _wrong_tag(spot: shape.Spot, error: Error) -> Complaint:
             return Complaint((*spot.path, typo), f"unknown key {typo!r}", f"did you mean {tag!r}?", at_key=True)
         return Complaint(spot.path, f"{tag!r} is missing", listed, at_key=True)
     word = value[tag]
-    if word in NOT_YET:
+    if isinstance(word, str) and word in NOT_YET:
         return Complaint((*spot.path, tag), f"{tag} {word!r} is not supported yet by this version", listed)
     known = suggestion(word, allowed) if isinstance(word, str) else listed
     return Complaint((*spot.path, tag), f"unknown {tag} {show(word)}", known)
