@@ -55,6 +55,7 @@ DOORS = {
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
     "pycocotools": {"emulator", "sources/paint.py"},
+    "obstore": {"apply/staging.py"},
     "nucleus": set(),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, repeat
 from pathlib import Path
 from typing import IO
@@ -35,6 +35,8 @@ class LineBatch:
     """In the shape of Change."""
     path: Path
     size: int
+    staged: list[LocalItem] = field(default_factory=list)
+    """Items whose files must lie in their bucket before."""
 
     def discard(self) -> None:
         """Give the disk space back."""
@@ -83,6 +85,9 @@ class Cutter:
                     yield masks
                     masks = MaskBatch([], [])
                 continue
+            if isinstance(line, LocalItem) and line.is_staged:
+                lines.staged.append(line)
+                line = wire_line(line) + b"\n"
             if isinstance(line, LocalItem):
                 photos.append((row, line))
                 if len(photos) == PHOTOS_PER_REQUEST:
@@ -144,6 +149,7 @@ class _Lines:
         self._file: tempfile._TemporaryFileWrapper[bytes] | None = None
         self._start = self._end = 0
         self.rows: list[Row] = []
+        self.staged: list[LocalItem] = []
         self.size = 0
 
     def add(self, row: Row, line: bytes | None, size: int) -> None:
@@ -175,7 +181,7 @@ class _Lines:
         self._copy()
         file = self._opened()
         file.close()
-        return LineBatch(self.rows, Path(file.name), self.size)
+        return LineBatch(self.rows, Path(file.name), self.size, self.staged)
 
 
 def _photo_batch(photos: list[tuple[Row, LocalItem]]) -> PhotoBatch:

@@ -14,6 +14,7 @@ from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.masks import MaskBatch, deliver_masks
 from nucleus_sync.apply.model_run import named_run
 from nucleus_sync.apply.run_free import MOST_BYTES, MOST_RECORDS, send_at_once
+from nucleus_sync.apply.staging import stage
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
@@ -162,6 +163,8 @@ class _Sender:
 
     async def _deliver(self, batch: Batch) -> None:
         """Raises ApiError and its like for this batch alone."""
+        if isinstance(batch, LineBatch) and batch.staged:
+            await stage(self.runtime, self.target.declared.sources, batch.staged)
         job_type = "" if isinstance(batch, MaskBatch) else self.target.job_type
         sent = await asyncio.to_thread(self._prepare, batch.rows, job_type)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong

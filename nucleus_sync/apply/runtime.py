@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from nucleus_sync.errors import NucleusSyncError
@@ -62,6 +62,8 @@ class Runtime:
     done: Counter[str] = field(default_factory=Counter)
     one_run_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Streams that share a named run must not make it twice."""
+    stages: dict[str, Any] = field(default_factory=dict)
+    """Places of staged files that were opened, by address."""
     confirmed_early: set[bytes] = field(default_factory=set)
     """Keys of probes: these few records are in already when their stream is ingested."""
 

@@ -104,7 +104,8 @@ def _parts(record: Record) -> tuple[Any, Any, Any, Any]:
     match record:
         case LocalItem():
             item = record.item
-            return record.digest, _size(item), item.metadata, _given(item.embedding_info)
+            content = item.image_url if record.is_staged else record.digest
+            return content, _size(item), item.metadata, _given(item.embedding_info)
         case Item():
             return record.image_url, _size(record), record.metadata, _given(record.embedding_info)
         case PaintedMask():

@@ -35,6 +35,11 @@ class LocalItem(Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
 
     @property
+    def is_staged(self) -> bool:
+        """Whether the bytes go into a bucket, and `item.image_url` is their address there."""
+        return "://" in self.item.image_url
+
+    @property
     def reference_id(self) -> str:
         """The item's key."""
         return self.item.reference_id

@@ -26,7 +26,27 @@ _KINDS = {"lidar": Kind.SCENES, "video": Kind.SCENES}
 
 
 def open_reader(source: Source, surroundings: Surroundings) -> Reader:
-    """What reads this format. Nothing is read yet, and only that format's code is imported."""
+    """What reads this source. Nothing is read yet, and only its format's code is imported."""
+    reader = _reader(source, surroundings)
+    place = staged_in(source)
+    if place is None:
+        return reader
+    from nucleus_sync.sources.staged import StagedReader
+
+    return StagedReader(reader, read_at(source))
+
+
+def staged_in(source: Source) -> str | None:
+    """Where the source's files are put before Nucleus reads them."""
+    return getattr(source, "upload_to", None)
+
+
+def read_at(source: Source) -> str:
+    """The address of that place as Nucleus reads it, with a slash at its end."""
+    return f"{(getattr(source, 'upload_url', None) or staged_in(source) or '').rstrip('/')}/"
+
+
+def _reader(source: Source, surroundings: Surroundings) -> Reader:
     match source:
         case ImagesSource():
             from nucleus_sync.sources.images import ImagesReader

@@ -149,12 +149,12 @@ def _private_uploads(datasets: dict[str, Any], sources: dict[str, Any]) -> Itera
             continue
         for path, name, _ in _named(("datasets", key, "items"), _entry(dataset, "items"), "items"):
             source = sources.get(name)
-            local = _entry(source, "format") in _UPLOADING and not _entry(source, "image_url")
+            local = _entry(source, "format") in _UPLOADING and not _entry(source, "image_url", "upload_to")
             if local:
                 yield Complaint(
                     path,
                     f"the source {name!r} would upload files, which privacy_mode forbids",
-                    "give the source an `image_url`",
+                    "give the source an `image_url`, or `upload_to`",
                 )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nucleus_sync.spec import template
 from nucleus_sync.spec.place import IMAGE_SUFFIXES
@@ -12,7 +12,9 @@ from nucleus_sync.spec.scene_source import FramesSource, Kitti3dSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     PathText,
+    ReadUrl,
     SpecPart,
+    StoreUrl,
     Switch,
     TemplateText,
     TemplateValue,
@@ -41,6 +43,18 @@ def _table_path(path: str) -> str:
     if not path.lower().endswith(TABLE_SUFFIXES):
         refuse("this is not the name of a table", f"allowed endings: {', '.join(TABLE_SUFFIXES)}")
     return path
+
+
+def check_staging(image_url: str | None, upload_to: str | None, upload_url: str | None) -> None:
+    """Refuse two ways to one image, and a place that Nucleus can't read."""
+    if upload_to is None:
+        if upload_url is not None:
+            refuse("'upload_url' says how a place is read, but nothing is put there", "add upload_to")
+        return
+    if image_url is not None:
+        refuse("the images are read at image_url, so there is nothing to upload", "remove image_url, or upload_to")
+    if upload_url is None and upload_to.startswith(("az://", "file://")):
+        refuse(f"Nucleus does not read {upload_to.partition('://')[0]}:// addresses", "add upload_url: https://…")
 
 
 def _image_template(text: str) -> str:
@@ -81,12 +95,21 @@ class ImagesSource(SpecPart):
     """Template of each item's reference id; fields: path, parent, name, stem, suffix."""
     image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
     """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
     """Metadata of each item; texts are templates."""
     follow_symlinks: Switch = False
     """Follow links to folders and files?"""
     on_invalid: OnInvalid = "error"
     """What an unusable file means: stop before anything is sent, or leave it out and count it."""
+
+    @model_validator(mode="after")
+    def _one_way_to_the_image(self) -> Self:
+        check_staging(self.image_url, self.upload_to, self.upload_url)
+        return self
 
 
 def _field_or_template(value: object) -> object:
@@ -105,6 +128,10 @@ class CocoSource(SpecPart):
     """Folder in which each file_name must exist; the files are uploaded unless `image_url` is given."""
     image_url: Annotated[UrlTemplate, BeforeValidator(_field_or_template)] | None = None
     """Template over the file's own image entries, such as `{coco_url}` or `s3://acme/{file_name}`."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     reference_id: KeyTemplate = "{file_name}"
     """Template over the image entry: the item's reference id."""
     annotation_id: KeyTemplate | None = None
@@ -121,6 +148,11 @@ class CocoSource(SpecPart):
     """Metadata of each annotation; texts are templates over the annotation."""
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+    @model_validator(mode="after")
+    def _one_way_to_the_image(self) -> Self:
+        check_staging(self.image_url, self.upload_to, self.upload_url)
+        return self
 
 
 class CocoResultsSource(SpecPart):

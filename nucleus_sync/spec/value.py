@@ -137,6 +137,31 @@ def _url_template(text: str) -> str:
     return text
 
 
+_STORES = ("s3", "gs", "az", "file")
+
+
+def _store_url(text: str) -> str:
+    scheme = _SCHEME.match(text)
+    if scheme is None or scheme[1] not in _STORES:
+        refuse(f"{text!r} is no place to put files", "allowed: s3://, gs://, az://, file://")
+    return text
+
+
+StoreUrl = Annotated[Text, AfterValidator(_store_url)]
+"""A bucket with a prefix, or a folder, into which files are put."""
+
+
+def _read_url(text: str) -> str:
+    scheme = _SCHEME.match(text)
+    if scheme is None or scheme[1].lower() not in _REMOTE:
+        refuse("must be an address that Nucleus can read", "allowed: s3://, gs://, https://, http://")
+    return text
+
+
+ReadUrl = Annotated[Text, AfterValidator(_read_url)]
+"""An address that Nucleus reads."""
+
+
 def _value_templates(value: Any) -> Any:
     match value:
         case str():

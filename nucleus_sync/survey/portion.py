@@ -98,7 +98,7 @@ def portions(
         metadata = record.metadata if kind is Polygon or kind is Box else _metadata(record)  # type: ignore[union-attr]
         if metadata:
             found.types[number] = tuple(_types(metadata))
-        if kind in _REMOTE:
+        if kind in _REMOTE or (kind is LocalItem and record.is_staged):  # type: ignore[union-attr]
             found.remote.add(number)
         elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
             found.wrong.append((number, *wrong))

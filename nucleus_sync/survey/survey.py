@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,7 @@ from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_of_scene
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
+from nucleus_sync.sources.open import staged_in
 from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
@@ -495,6 +497,7 @@ class Survey:
             yield Step(Action.PROBE, address, holds, wanted={"sources": unprobed})
         if len(changes.sent):
             reasons = {reason: n for reason, n in changes.reasons.items() if reason != "source gone"}
+            reasons |= self._staged(declared, changes)
             yield Step(Action.INGEST, address, holds, records=replace(counts, delete=0), reasons=reasons)
         if len(changes.gone):
             yield Step(
@@ -504,6 +507,17 @@ class Survey:
                 records=RecordCounts(delete=counts.delete),
                 reasons=changes.gone_reasons,
             )
+
+    def _staged(self, declared: DeclaredStream, changes: ChangeSet) -> dict[str, int]:
+        """How many items have files that are put somewhere first, by the place."""
+        if declared.kind is not Kind.ITEMS:
+            return {}
+        sources = self.loaded.spec.sources
+        places = [staged_in(sources[name]) for name in declared.sources]
+        if not any(places):
+            return {}
+        counts = Counter(places[row[0][0]] for row in changes.sent)
+        return {f"staged in {place}": number for place, number in counts.items() if place}
 
     def _evaluation_steps(self, moving: set[str]) -> Iterator[Placed]:
         applied: dict[str, Mapping[str, Any]] = {}
