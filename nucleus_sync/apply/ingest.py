@@ -14,8 +14,8 @@ from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.masks import MaskBatch, deliver_masks
 from nucleus_sync.apply.model_run import named_run
 from nucleus_sync.apply.run_free import MOST_BYTES, MOST_RECORDS, send_at_once
-from nucleus_sync.apply.staging import stage
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
+from nucleus_sync.apply.staging import stage
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
 from nucleus_sync.ledger.batches import NewBatch

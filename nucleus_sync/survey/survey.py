@@ -24,8 +24,8 @@ from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_of_scene
-from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.sources.open import staged_in
+from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
