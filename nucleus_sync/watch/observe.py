@@ -56,6 +56,7 @@ class Eyes:
         self._observer: BaseObserver | None = None
         self._armed: dict[Place, tuple[ObservedWatch, tuple[int, int]]] = {}
         self._places: tuple[Place, ...] = ()
+        self._doubted = False
         self._ear = _LogEar(told)
         self._logger = logging.getLogger(_LOGGER)
         self._logger.addHandler(self._ear)
@@ -78,22 +79,34 @@ class Eyes:
 
     def check(self) -> None:
         """Arm what has appeared, and again what was made anew: a deleted folder stays silent for ever."""
+        if self._observer is not None and not self._observer.is_alive():
+            self._say("observer", "the observer has died: starting it again")
+            self._stop()
+        elif self._is_deaf():
+            # Late events of the old folder would silence the new one's watch: only a new observer is sure to hear.
+            self._stop()
         for place in self._places:
             identity = _identity(place.path)
-            armed = self._armed.get(place)
-            if armed is not None and armed[1] != identity:
-                self._disarm(place)
-                armed = None
-            if armed is None and identity is not None:
+            if identity is not None and place not in self._armed:
                 self._arm(place, identity)
-        if self._observer is not None and not self._observer.is_alive():
-            self._restart("the observer has died: starting it again")
+
+    def _is_deaf(self) -> bool:
+        """Whether a root has gone; the inode of one that was made anew may be the same."""
+        doubted, self._doubted = self._doubted, False
+        return doubted or any(_identity(place.path) != identity for place, (_, identity) in self._armed.items())
+
+    def _doubt(self) -> None:
+        self._doubted = True
 
     def _arm(self, place: Place, identity: tuple[int, int]) -> None:
         try:
             observer = self._running()
             watch = observer.schedule(
-                _Ear(self._told), place.path, recursive=place.recursive, event_filter=_WANTED, follow_symlink=False
+                _Ear(self._told, place.path, self._doubt),
+                place.path,
+                recursive=place.recursive,
+                event_filter=_WANTED,
+                follow_symlink=False,
             )
         except OSError as error:
             if error.errno in _LIMITS and self._poll is None:
@@ -145,12 +158,16 @@ class Eyes:
 class _Ear(seen.FileSystemEventHandler):
     """Hears the events of one place."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: Told, root: str, doubt: Callable[[], None]) -> None:
         self._told = told
+        self._root = root
+        self._doubt = doubt
 
     def on_any_event(self, event: seen.FileSystemEvent) -> None:
         source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path or "")
         if event.is_directory:
+            if source == self._root and event.event_type in (seen.EVENT_TYPE_DELETED, seen.EVENT_TYPE_MOVED):
+                self._doubt()
             for path in filter(None, (source, target)):
                 self._told.folder(path)
         elif event.event_type == seen.EVENT_TYPE_MOVED:
@@ -167,8 +184,9 @@ class _LogEar(logging.Handler):
         super().__init__(logging.WARNING)
         self._told = told
 
-    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        self._told.lost()
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflow" in record.getMessage():
+            self._told.lost()
 
 
 def _identity(path: str) -> tuple[int, int] | None:

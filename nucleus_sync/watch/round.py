@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class Round:
     """Sources whose share isn't mounted any more, with the reason."""
     _plan: Plan | None = None
     _waits_for_second_look: bool = False
+    _idle: bool = False
     _waiting: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Ended:
@@ -152,12 +153,14 @@ class Round:
         ) as space:
             finished = space.apply(choices, self._approve, self.emit)
             self._serial = space.read_ledger().serial
-        return finished
+        return replace(finished, exit_code=int(Exit.DONE)) if self._idle else finished
 
     def _approve(self, plan: Plan) -> bool:
         self._plan = plan
         self._waits_for_second_look = not self.task.second_look and self._deletes_unheard_of(plan)
-        return not self._waits_for_second_look and not plan.invalid_streams
+        # A look that finds nothing to do leaves no trace in the ledger's history; gates are judged all the same.
+        self._idle = plan.is_empty and not plan.invalid_streams and not self.opening.loaded.spec.evaluations
+        return not (self._waits_for_second_look or self._idle or plan.invalid_streams)
 
     def _deletes_unheard_of(self, plan: Plan) -> bool:
         """Items that vanish without a word may be a tool's that writes them anew, or a share's that went away."""

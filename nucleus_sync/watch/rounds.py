@@ -113,6 +113,7 @@ class Agenda:
         if outcome is Outcome.HELD:
             self.held = not (self.everything or self.touched)
             return None
+        self.held = False
         if not retry:
             self.failures = 0
             self.not_before = 0.0

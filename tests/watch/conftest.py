@@ -16,7 +16,7 @@ from nucleus_sync.watch.happenings import RoundFinished
 from nucleus_sync.watch.rounds import Pace
 from nucleus_sync.watch.service import Options, Service
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 SPEC = """
 version: 1
 sources:
