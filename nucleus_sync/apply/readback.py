@@ -11,7 +11,7 @@ from typing import Any
 from nucleus_sync.api.parsed import parsed
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, NotFound
-from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts, content_hash
+from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts, content_hash, is_painted
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import is_mask, item_of
 from nucleus_sync.records.record import Kind, key_of
@@ -87,7 +87,11 @@ def _is_surely_held(change: Change, content: bytes) -> bool:
     if content == wanted:
         return True
     if is_mask(change.key):  # one that was uploaded comes back under a URL of Nucleus's own
-        return change.does == CREATE and set(changed_parts(Kind.ANNOTATIONS, content, wanted)) <= {"geometry"}
+        return (
+            change.does == CREATE
+            and is_painted(wanted)
+            and "label" not in changed_parts(Kind.ANNOTATIONS, content, wanted)
+        )
     if change.key != item_of(change.key):
         return False
     # Sizes don't come back, and a picture that was uploaded comes back under Nucleus's own URL.

@@ -90,6 +90,16 @@ _NOTHING_GIVEN = (None,) * 5
 _NO_ATTRIBUTES = _hashed(_NOTHING_GIVEN)
 
 
+_PAINTED = "painted"
+"""Stands for the attributes of a mask whose pixels are hashed."""
+_PAINTED_HASH = xxh3_64_digest(pack(_PAINTED))[:2]
+
+
+def is_painted(content: bytes) -> bool:
+    """Whether a mask's content hash is of pixels, which come back under a URL of Nucleus's own, not of a URL."""
+    return content[14:16] == _PAINTED_HASH
+
+
 def changed_parts(kind: Kind, before: bytes, after: bytes) -> list[str]:
     """The names of the parts in which two content hashes differ; empty when only the whole tells."""
     changed = [
@@ -109,7 +119,7 @@ def _parts(record: Record) -> tuple[Any, Any, Any, Any]:
         case Item():
             return record.image_url, _size(record), record.metadata, _given(record.embedding_info)
         case PaintedMask():
-            return record.digest, record.mask.annotations, None, None
+            return record.digest, record.mask.annotations, None, _PAINTED
         case Mask():
             return record.mask_url, record.annotations, None, None
         case MultiCategory():

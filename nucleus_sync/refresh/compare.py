@@ -10,8 +10,8 @@ from typing import Any
 
 from nucleus_sync.ledger.known import in_doubt
 from nucleus_sync.plan.diff import outer_join
-from nucleus_sync.records.fingerprint import CONTENT_SIZE, CONTENT_UNKNOWN, RAW_SIZE, changed_parts
-from nucleus_sync.records.key import as_words
+from nucleus_sync.records.fingerprint import CONTENT_SIZE, CONTENT_UNKNOWN, RAW_SIZE, changed_parts, is_painted
+from nucleus_sync.records.key import as_words, is_mask
 from nucleus_sync.records.record import Kind
 from nucleus_sync.records.seen import AS_SEEN
 from nucleus_sync.refresh.remote import UNREADABLE, Remote
@@ -75,7 +75,7 @@ class Comparison:
         elif remote is None:
             self._note(key, What.DELETED, _NO_FIELDS, b"")
         else:
-            fields = self._differing(remote, stamp)
+            fields = self._differing(key, remote, stamp)
             if fields:
                 self._note(key, What.CHANGED, ", ".join(fields), _kept(remote))
             else:
@@ -102,7 +102,7 @@ class Comparison:
         self.counts[what] += 1
         self.rows.add((key, str(what), fields, stamp))
 
-    def _differing(self, remote: Remote, stamp: bytes) -> list[str]:
+    def _differing(self, key: bytes, remote: Remote, stamp: bytes) -> list[str]:
         """Names of the parts that differ, as far as they can be compared."""
         content = stamp[RAW_SIZE:]
         if stamp[:RAW_SIZE] == AS_SEEN:
@@ -115,6 +115,8 @@ class Comparison:
         if self.kind in _OF_METADATA:
             comparable = ("image", "metadata") if self.urls else ("metadata",)
             return [part for part in parts if part in comparable]
+        if is_mask(key) and is_painted(content):
+            return [part for part in parts if part == "label"]
         if parts == ["attributes"] and _may_have_an_embedding(content):
             return []
         return parts or ["content"]

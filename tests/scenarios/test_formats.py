@@ -307,3 +307,13 @@ def test_a_refused_mask_is_named_and_the_others_are_in(project: Project, client:
     assert (summary["create"], summary["rejected"]) == (1, 1)
     assert "01.png" in project("errors").out
     assert kinds(read_back(client, project)) == {"SegmentationAnnotation": 1}
+
+
+def test_a_refresh_finds_no_drift_in_painted_masks(project: Project) -> None:
+    export(project, count=2)
+    masked(project)
+    project.apply()
+    answer = project("refresh", "--detailed-exitcode")
+    assert answer.code == 0, answer.text
+    assert project("apply", "--auto-approve", "--verify").code == 0
+    project.assert_settled()
