@@ -10,7 +10,7 @@ from functools import cached_property
 from nucleus_sync.errors import UsageError
 from nucleus_sync.sources.walk import Wanted, chooser, is_junk
 from nucleus_sync.spec.load import LoadedSpec
-from nucleus_sync.spec.source import CocoResultsSource, CocoSource, ImagesSource
+from nucleus_sync.spec.source import CocoResultsSource, CocoSource, ImagesSource, Kitti3dSource
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams
 
 
@@ -118,6 +118,11 @@ def inputs_of(loaded: LoadedSpec) -> Inputs:
             wanted, skipped = chooser(source.include, source.exclude)
             template = str(source.reference_id)
             folders.append(ImageFolder(name, absolute(source.path), source.path, wanted, skipped, template))
+            continue
+        if os.path.isdir(absolute(source.path)):  # yolo, voc, kitti, frames: what lies in them counts together
+            beside.append((name, absolute(source.path)))
+            if isinstance(source, Kitti3dSource) and source.calib is not None:
+                beside.append((name, absolute(source.calib)))
             continue
         files.append(InputFile(name, absolute(source.path), source.path, source.format))
         if isinstance(source, CocoResultsSource):

@@ -118,3 +118,18 @@ def test_a_source_for_scenes_says_where_they_are_read(project: Project) -> None:
     assert "the source 'clips' can't yield lidar scenes: its format is frames" in answer.text
     assert "formats that can: records, kitti-3d" in answer.text
     assert "the source 'clips' can't yield items: its format is frames" in answer.text
+
+
+def test_a_watched_folder_of_frames_is_kept_equal(project: Project) -> None:
+    picture(project.folder / "clips" / "a" / "1.png", 4, 3)
+    clips = {"format": "frames", "path": "clips", "image_url": "s3://acme/{path}", "frame_rate": 10}
+    project.declare(
+        sources={"clips": clips}, datasets={"v": {"name": "V", "kind": "video", "items": ["clips"], "prune": True}}
+    )
+    answer = project("watch", "--once", "--settle", "0")
+    assert answer.code == 0, answer.text
+    assert [one["reference_id"] for one in project.dataset()["scenes"]] == ["a"]
+    picture(project.folder / "clips" / "b" / "1.png", 4, 3)
+    answer = project("watch", "--once", "--settle", "0")
+    assert answer.code == 0, answer.text
+    assert [one["reference_id"] for one in project.dataset()["scenes"]] == ["a", "b"]
