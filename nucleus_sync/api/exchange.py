@@ -167,7 +167,7 @@ class Exchange:
                 self._checkpoint(f"before {errand.method} {errand.path}")
                 came = await send()
                 self._checkpoint(f"after {errand.method} {errand.path}")
-                settled = self._settled(came)
+                settled = self._settled(came, errand.method)
                 self._learn(throttle, settled, started)
             if isinstance(settled, Answer):
                 return settled
@@ -179,9 +179,14 @@ class Exchange:
                 raise self._error(errand, settled, move)
             await self._pause((errand.method, errand.path), settled.reason, attempt=attempt, wait=move.wait)
 
-    def _settled(self, came: Answer | Failure) -> Answer | Failure:
-        if isinstance(came, Failure) or came.status < 300:
+    def _settled(self, came: Answer | Failure, method: str) -> Answer | Failure:
+        if isinstance(came, Failure):
             return came
+        if came.status < 300:
+            if method != "DELETE" or not came.content.lstrip().startswith(b"<"):
+                return came
+            # A page of a proxy or portal in between. Other answers are read, and are found out there.
+            return Failure(f"a web page instead of an answer: {answer_text(came.content)}", status=502)
         if came.status < 400:
             # Following it could carry the key to another host.
             return Failure("it redirects to another address", status=came.status)

@@ -136,7 +136,7 @@ class Place:
         made = Counter(
             f"{one['path']} {(one['body'] or {}).get('name')}"
             for one in self.emulator.requests()
-            if one["method"] == "POST" and one["path"].endswith(_CREATING) and _took_effect(one["status"])
+            if _asks_to_create(one) and _took_effect(one["status"])
         )
         return [what for what, number in made.items() if number > 1]
 
@@ -148,11 +148,18 @@ class Place:
     def assert_ended(self, town: Town, end: dict[str, Any], but: Sequence[str] = ()) -> None:
         """Everything is as it is without a crash, and nothing is left to do; parts of the world may be left out."""
         world = self.world()
-        assert held(world) == town.wanted()
+        found, wanted = held(world), town.wanted()
+        wrong = {part: (found[part], wanted[part]) for part in wanted if found[part] != wanted[part]}
+        assert not wrong, wrong
         for part in set(end) - set(but):
             assert world[part] == end[part], part
         self.assert_honest()
         assert self.planned() == []
+
+
+def _asks_to_create(request: dict[str, Any]) -> bool:
+    """An answer that was injected has seen no body, and did nothing."""
+    return request["method"] == "POST" and request["path"].endswith(_CREATING) and bool(request["body"])
 
 
 def _took_effect(status: object) -> bool:
