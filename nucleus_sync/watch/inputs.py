@@ -64,6 +64,7 @@ class Inputs:
     beside: tuple[tuple[str, str], ...]
     """(source, folder) of images that a file of labels names."""
     spec: str
+    ledger_home: str
     streams: tuple[DeclaredStream, ...]
 
     @cached_property
@@ -90,6 +91,13 @@ class Inputs:
     def _whole(self) -> frozenset[str]:
         return frozenset(file.path for file in self.files)
 
+    def is_aside(self, folder: str) -> bool:
+        """Whether a folder is of no source: a hidden one, as the ledger's usually is, or a round's scratch folder."""
+        if os.path.dirname(folder) == self.ledger_home and os.path.basename(folder).startswith("scratch-"):
+            return True
+        below = (folder[len(place.path) + 1 :] for place in self.places if folder.startswith(place.path + "/"))
+        return any(any(map(is_junk, name.split("/"))) for name in below)
+
     def matters(self, path: str) -> bool:
         """Whether a change of this file can change a record."""
         if is_junk(os.path.basename(path)):
@@ -108,6 +116,7 @@ def inputs_of(loaded: LoadedSpec) -> Inputs:
     def absolute(path: str) -> str:
         return os.path.abspath(loaded.resolve(path))
 
+    ledger_home = os.path.dirname(absolute(loaded.spec.settings.ledger))
     for name in names:
         source = loaded.spec.sources[name]
         if source.path == "-":
@@ -129,7 +138,7 @@ def inputs_of(loaded: LoadedSpec) -> Inputs:
             files.append(InputFile(name, absolute(source.ground_truth), source.ground_truth, "coco"))
         if isinstance(source, CocoSource | CocoResultsSource) and source.images is not None:
             beside.append((name, absolute(source.images)))
-    return Inputs(tuple(folders), tuple(files), tuple(beside), os.path.abspath(loaded.path), streams)
+    return Inputs(tuple(folders), tuple(files), tuple(beside), os.path.abspath(loaded.path), ledger_home, streams)
 
 
 def ready_targets(loaded: LoadedSpec, held: frozenset[str]) -> tuple[str, ...] | None:

@@ -137,6 +137,8 @@ class Service:
 
     def folder(self, path: str) -> None:
         """A folder is new, moved or gone."""
+        if self._inputs.is_aside(path):
+            return
         with self._folders_lock:
             self._folders.add(path)
         self._bell.hint()

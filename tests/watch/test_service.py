@@ -76,6 +76,21 @@ def test_a_rename_into_place_counts_at_once(watched: Watched, held: Held) -> Non
     eventually(lambda: "b.png" in held())
 
 
+def test_its_own_files_wake_nobody(watched: Watched, held: Held) -> None:
+    (watched.folder / "nucleus.yaml").write_text(
+        SPEC.replace("path: export/images", "path: .").replace("sources:", "settings: {ledger: state/l.db}\nsources:")
+    )
+    renamed(watched.images / "a.png", image(1))
+    watched.start()
+    eventually(lambda: len(held()) == 1)
+    eventually(watched.service_rests)
+    number = len(watched.rounds())
+    renamed(watched.images / "b.png", image(2))
+    eventually(lambda: len(held()) == 2)
+    eventually(watched.service_rests)
+    assert len(watched.rounds()) == number + 1
+
+
 def test_a_marker_vouches_for_its_folder(watched: Watched, held: Held) -> None:
     renamed(watched.images / "open" / "a.png", image(1))
     renamed(watched.images / "done" / "b.png", image(2))
