@@ -53,7 +53,8 @@ def test_the_last_line_counts_what_was_really_done() -> None:
         create=3, update=1, delete=0, unchanged=9, rejected=2, invalid=0, failed_steps=1, seconds=75, exit_code=3
     )
     assert event_text(part) == (
-        "Done in part: 3 created, 1 updated, 0 deleted, 9 unchanged, 2 rejected, 1 step failed or skipped, in 1 min 15 s."
+        "Done in part: 3 created, 1 updated, 0 deleted, 9 unchanged, 2 rejected, "
+        "1 step failed or skipped, in 1 min 15 s."
     )
 
 

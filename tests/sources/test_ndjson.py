@@ -194,7 +194,11 @@ def test_order_of_the_file_does_not_matter_to_records_without_an_id(tmp_path: Pa
         (ITEM | {"image_url": "a.jpg"}, "image_url 'a.jpg'"),
         (ITEM | {"metadata": None}, "metadata is null, not an object"),
         (ITEM | {"width": "5"}, "width is text, not a number"),
-        ({"reference_id": "a"}, "the line has neither image_url (an item) nor frames or video_url (a scene) nor type (an annotation or prediction)"),
+        (
+            {"reference_id": "a"},
+            "the line has neither image_url (an item) nor frames or video_url (a scene) "
+            "nor type (an annotation or prediction)",
+        ),
         ('{"reference_id": "a", "image_url": "s3://b/a", "metadata": {"t": [1, NaN]}}', "metadata.t[1] is NaN"),
         ('{"reference_id": NaN, "image_url": "s3://b/a"}', "reference_id is NaN"),
         ('{"reference_id": "a", "image_url": "s3://b/a", "metadata": {"t": 1e999}}', "metadata.t is Infinity"),
