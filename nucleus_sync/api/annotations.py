@@ -14,7 +14,7 @@ from nucleus_sync.records.annotation import Annotation, Mask
 
 
 class Annotations:
-    """`api.annotations`: see nucleus-api §9.6. Bulk goes through `api.uploads`."""
+    """`api.annotations`: see docs/wire.md §9.6. Bulk goes through `api.uploads`."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -48,7 +48,7 @@ class BenchmarkTaxonomy(
 
 
 class Benchmarks:
-    """`api.benchmarks`: see nucleus-api §13. Anything but a draft is frozen: a change is a new version."""
+    """`api.benchmarks`: see docs/wire.md §13. Anything but a draft is frozen: a change is a new version."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -15,14 +15,14 @@ from nucleus_sync.api.retry import Safety
 from nucleus_sync.errors import UsageError
 
 REFERENCES_PER_CALL = 10_000
-"""Most reference ids in one call (nucleus-api §1.6)."""
+"""Most reference ids in one call (docs/wire.md §1.6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request relative to the endpoint. A last segment that is empty makes a trailing slash.
 
-    A `body` of None sends none, except with DELETE, which always has one (nucleus-api §1.3).
+    A `body` of None sends none, except with DELETE, which always has one (docs/wire.md §1.3).
     """
 
     method: str
@@ -100,7 +100,7 @@ def given(**fields: Any) -> dict[str, Any]:
 def references(reference_ids: Sequence[str], where: str) -> list[str]:
     """The reference ids of one call: some, and not too many.
 
-    An empty or missing list once meant "all of the dataset" to the annotation delete (nucleus-api §9.6).
+    An empty or missing list once meant "all of the dataset" to the annotation delete (docs/wire.md §9.6).
     """
     if isinstance(reference_ids, str) or not reference_ids or not all(reference_ids):
         raise UsageError("no reference ids, or an empty one, where some must be named", where=where)

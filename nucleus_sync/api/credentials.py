@@ -12,7 +12,7 @@ HIDDEN = "***"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ApiKey:
-    """A full key, sent as the user name of HTTP Basic (nucleus-api §1.1)."""
+    """A full key, sent as the user name of HTTP Basic (docs/wire.md §1.1)."""
 
     secret: str
 

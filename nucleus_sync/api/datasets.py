@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Datasets:
-    """`api.datasets`: see nucleus-api §9.1, §9.5, §9.7. Names are not unique; ids are."""
+    """`api.datasets`: see docs/wire.md §9.1, §9.5, §9.7. Names are not unique; ids are."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -23,7 +23,7 @@ from nucleus_sync.errors import UsageError
 
 
 class Evaluations:
-    """`api.evaluations`: see nucleus-api §12, §14."""
+    """`api.evaluations`: see docs/wire.md §12, §14."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

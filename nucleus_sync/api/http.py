@@ -85,7 +85,7 @@ class Transport:
         return await pool.send(method, f"{self._endpoint}/{target}", headers, body)
 
     async def put_file(self, url: str, piece: FilePiece) -> Answer | Failure:
-        """The bytes to a signed URL: with their length, without credentials (nucleus-api §3.1, §15)."""
+        """The bytes to a signed URL: with their length, without credentials (docs/wire.md §3.1, §15)."""
         headers = {**piece.headers, "Content-Length": str(piece.size)}
         return await self._storage.send("PUT", url, headers, _file_bytes(piece.path, piece.size, piece.offset))
 

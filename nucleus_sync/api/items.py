@@ -18,11 +18,11 @@ ITEM_PAGE = 20_000
 EXPORT_PAGE = 2_000
 QUERY_PAGE = 10_000
 METADATA_AT_ONCE = 500
-"""Most entries of a synchronous metadata update (nucleus-api §1.6)."""
+"""Most entries of a synchronous metadata update (docs/wire.md §1.6)."""
 
 
 class Items:
-    """`api.items`: see nucleus-api §8, §9.2, §9.4."""
+    """`api.items`: see docs/wire.md §8, §9.2, §9.4."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -17,7 +17,7 @@ LISTING_LIMIT = 50_000
 
 
 class Jobs:
-    """`api.jobs`: see nucleus-api §7."""
+    """`api.jobs`: see docs/wire.md §7."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -14,7 +14,7 @@ from nucleus_sync.errors import ApiError
 
 
 class Models:
-    """`api.models`: see nucleus-api §10.1, §10.2. A model's reference id is unique in the account."""
+    """`api.models`: see docs/wire.md §10.1, §10.2. A model's reference id is unique in the account."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -131,7 +131,7 @@ class Models:
         await self._exchange.answer(delete("modelRun", run_id))
 
     async def _created(self, call: Call, name: str) -> str:
-        """The new id; two old routes tell a failure inside a success (nucleus-api §1.4)."""
+        """The new id; two old routes tell a failure inside a success (docs/wire.md §1.4)."""
         answer = await self._exchange.json(call, dict[str, Any])
         created = answer.get(name)
         if isinstance(created, str) and created:

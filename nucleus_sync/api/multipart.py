@@ -34,7 +34,7 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """A JSON part first, then the files in order (nucleus-api §3.2, §3.3)."""
+    """A JSON part first, then the files in order (docs/wire.md §3.2, §3.3)."""
 
     json_field: str
     json: bytes

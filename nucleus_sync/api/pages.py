@@ -51,7 +51,7 @@ class PageSize:
 async def rows(
     exchange: Exchange, segments: tuple[str, ...], list_key: str, *, page_size: int, **more: Any
 ) -> AsyncIterator[Json]:
-    """Every row of a paged listing once, as raw JSON objects (nucleus-api §8.1)."""
+    """Every row of a paged listing once, as raw JSON objects (docs/wire.md §8.1)."""
     size = PageSize(page_size, page_size)
     token: str | None = None
     seen: deque[set[bytes]] = deque(maxlen=REMEMBERED_PAGES)

@@ -14,7 +14,7 @@ from nucleus_sync.records.annotation import Annotation
 
 
 class Predictions:
-    """`api.predictions`: see nucleus-api §10.3 to §10.5. Bulk goes through `api.uploads`, paged reads by slices."""
+    """`api.predictions`: see docs/wire.md §10.3 to §10.5. Bulk goes through `api.uploads`, paged reads by slices."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -21,7 +21,7 @@ _KEY_FIXES = {
 
 
 def refusal(where: str, status: int, text: str) -> NucleusSyncError:
-    """The error for a status from 400; `text` is the answer in short, without credentials (nucleus-api §1.4)."""
+    """The error for a status from 400; `text` is the answer in short, without credentials (docs/wire.md §1.4)."""
     said = f": {text}" if text else ""
     if status in _KEY_FIXES:
         return CredentialsError(f"Nucleus refused the key ({status}){said}", where=where, fix=_KEY_FIXES[status])

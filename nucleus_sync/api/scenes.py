@@ -20,7 +20,7 @@ MOST_SCENES = 30
 
 
 class Scenes:
-    """`api.scenes`: see nucleus-api §9.3."""
+    """`api.scenes`: see docs/wire.md §9.3."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -69,7 +69,7 @@ class Scenes:
 def parsed_scene(wire: Json) -> Scene | None:
     """A scene as Nucleus gives it back; None for one that has no form that we know.
 
-    What tells the kinds apart is that a video has a `frame_rate` or a `video_url` (nucleus-api §9.3).
+    What tells the kinds apart is that a video has a `frame_rate` or a `video_url` (docs/wire.md §9.3).
     """
     given = {name: value for name, value in wire.items() if value is not None}
     is_video = "frame_rate" in given or "video_url" in given
@@ -94,7 +94,7 @@ def _frame(wire: Json) -> Json:
 
 
 def _item(wire: Json) -> Json:
-    """Both spellings of the reference id occur, and the URL's name depends on the type (nucleus-api §8.2)."""
+    """Both spellings of the reference id occur, and the URL's name depends on the type (docs/wire.md §8.2)."""
     item = {name: value for name, value in wire.items() if value is not None}
     item["reference_id"] = item.get("ref_id") or item.get("reference_id")
     item["url"] = next((item[name] for name in _URLS if item.get(name)), "")

@@ -14,7 +14,7 @@ from nucleus_sync.api.wire import AppendedMembers, ItemRecords, Json, RemoteItem
 
 
 class Slices:
-    """`api.slices`: see nucleus-api §11."""
+    """`api.slices`: see docs/wire.md §11."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -14,11 +14,11 @@ from msgspec import Struct
 from nucleus_sync.api.refusal import shortened
 
 ERRORS_LISTED = 10_000
-"""The server's list of errors ends here (nucleus-api §7.3): of more, only the most recent are told."""
+"""The server's list of errors ends here (docs/wire.md §7.3): of more, only the most recent are told."""
 
 
 class JobState(StrEnum):
-    """Every state that Nucleus is known to answer (nucleus-api §7.2)."""
+    """Every state that Nucleus is known to answer (docs/wire.md §7.2)."""
 
     QUEUED = "Queued"
     RUNNING = "Running"
@@ -240,7 +240,7 @@ _RECORD_NAMES = ("annotation", "prediction", "segmentation", "item", "scene", "r
 
 
 def parsed_error(raw: Any) -> JobError:
-    """An error string, which is JSON, JSON escaped once too often, or plain text (nucleus-api §7.6)."""
+    """An error string, which is JSON, JSON escaped once too often, or plain text (docs/wire.md §7.6)."""
     text = raw if isinstance(raw, str) else msgspec.json.encode(raw).decode()
     for body in _readings(text):
         if isinstance(body, dict):

@@ -23,7 +23,7 @@ from nucleus_sync.records.annotation import Mask
 from nucleus_sync.records.item import LocalItem
 
 MOST_BYTES = 0x1FFFFFE8
-"""Longest NDJSON that the server's runtime can hold as one string (nucleus-api §1.6)."""
+"""Longest NDJSON that the server's runtime can hold as one string (docs/wire.md §1.6)."""
 FILES_PER_REQUEST = 10
 _ASYNC = {"async": "1"}
 _STALE = frozenset({307, 400, 403, 404, 408, 409})
@@ -43,7 +43,7 @@ class _SignedUrl(Struct, frozen=True, kw_only=True):
 
 
 class Uploads:
-    """`api.uploads`: see nucleus-api §3.
+    """`api.uploads`: see docs/wire.md §3.
 
     A trigger whose answer is lost raises OutcomeUnknown: look for a new job of its type in `api.jobs.listing`, and
     trigger again if there is none; keys make a second ingestion of the same file harmless with `update=True`.
@@ -101,7 +101,7 @@ class Uploads:
         return await self._trigger((dataset_id, "upload_video_scenes"), request_id, update)
 
     async def images(self, dataset_id: str, items: Sequence[LocalItem], update: bool = True) -> Job:
-        """Upload at most ten local images; one job (nucleus-api §3.2)."""
+        """Upload at most ten local images; one job (docs/wire.md §3.2)."""
         where = f"POST dataset/{dataset_id}/append"
         _check_number(len(items), where)
         names = file_names([item.item.image_url for item in items])
@@ -116,7 +116,7 @@ class Uploads:
         return await self._exchange.json(call, Job)
 
     async def masks(self, dataset_id: str, masks: Sequence[LocalMask], update: bool = True) -> UploadTally:
-        """Upload at most ten local masks as ground truth; synchronous (nucleus-api §3.3)."""
+        """Upload at most ten local masks as ground truth; synchronous (docs/wire.md §3.3)."""
         return await self._masks(("dataset", dataset_id, "annotate"), masks, update)
 
     async def predicted_masks(

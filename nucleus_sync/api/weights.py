@@ -14,7 +14,7 @@ from nucleus_sync.api.http import FilePiece
 from nucleus_sync.errors import ApiError, UsageError
 
 MOST_BYTES = 10 * 1024**3
-"""Largest artifact (nucleus-api §15)."""
+"""Largest artifact (docs/wire.md §15)."""
 _PARTS_AT_ONCE = 4
 
 
@@ -43,7 +43,7 @@ class WeightsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Weights:
-    """`api.weights`: see nucleus-api §15; camelCase both ways."""
+    """`api.weights`: see docs/wire.md §15; camelCase both ways."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

@@ -66,7 +66,7 @@ class Track(Struct, frozen=True, kw_only=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """What every trigger answers (nucleus-api §7.1)."""
+    """What every trigger answers (docs/wire.md §7.1)."""
 
     job_id: str
     job_last_known_status: str = ""
@@ -75,7 +75,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class RemoteItem(Struct, frozen=True, kw_only=True):
-    """An item as read back (nucleus-api §8.2); sizes may be missing although they were sent."""
+    """An item as read back (docs/wire.md §8.2); sizes may be missing although they were sent."""
 
     spelled_long: str | None = field(default=None, name="reference_id")
     spelled_short: str | None = field(default=None, name="ref_id")

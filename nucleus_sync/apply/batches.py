@@ -22,7 +22,7 @@ from nucleus_sync.survey.changes import Change, ChangeSet
 from nucleus_sync.survey.lines import KeptLines
 
 PHOTOS_PER_REQUEST = 10
-"""Nucleus takes no more files in one multipart request (nucleus-api §1.6)."""
+"""Nucleus takes no more files in one multipart request (docs/wire.md §1.6)."""
 _NOTHING: frozenset[bytes] = frozenset()
 _AT, _SIZE = Change._fields.index("at"), Change._fields.index("size")
 

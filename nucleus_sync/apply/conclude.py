@@ -135,7 +135,7 @@ async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdi
     if outcome.ending is Ending.PARTIAL and not told:
         accounted = False
     if sent.job_type in SCENE_JOBS and outcome.counts and outcome.counts.ignored:
-        accounted = False  # a scene of another structure is passed over without an error (nucleus-api §6.2)
+        accounted = False  # a scene of another structure is passed over without an error (docs/wire.md §6.2)
     doubtful: frozenset[bytes] = frozenset()
     if not accounted:
         rest = [change for key, change in sent.changes.items() if key not in told]

@@ -31,7 +31,7 @@ JOB_TYPES = {
     Kind.ANNOTATIONS: "uploadAnnotations",
     Kind.PREDICTIONS: "uploadPredictions",
 }
-"""As Nucleus lists them (nucleus-api §7.4)."""
+"""As Nucleus lists them (docs/wire.md §7.4)."""
 _SCENE_JOBS = {"lidar": "uploadLidarScene", "video": "uploadVideoScene"}
 _key = itemgetter(1)
 _PHOTO_UPLOADS = 16

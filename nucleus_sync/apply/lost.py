@@ -17,7 +17,7 @@ async def send_until_known(runtime: Runtime, dataset_id: str, job_type: str, sen
     """The id of the job that `send` starts; sent again where an answer is lost, once nothing that it began still runs.
 
     A job that turned up meanwhile is waited for and never taken for ours: nothing in it tells whose it is
-    (nucleus-api §7.3), and one of somebody else's, or of a batch sent beside this one, would confirm records that
+    (docs/wire.md §7.3), and one of somebody else's, or of a batch sent beside this one, would confirm records that
     never arrived. The same records once more, under the same keys, change nothing.
     """
     begun = runtime.wall()

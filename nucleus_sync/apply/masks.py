@@ -20,7 +20,7 @@ from nucleus_sync.sources.paint import write_png
 from nucleus_sync.spool import Row
 
 MASKS_PER_REQUEST = 10
-"""Nucleus takes no more files in one multipart request (nucleus-api §1.6)."""
+"""Nucleus takes no more files in one multipart request (docs/wire.md §1.6)."""
 
 
 @dataclass(frozen=True, slots=True)

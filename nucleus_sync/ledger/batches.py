@@ -45,7 +45,7 @@ class NewBatch:
     operation: str
     request_id: str
     job_type: str
-    """As Nucleus lists it (nucleus-api §7.4); empty where the call's own answer is the outcome."""
+    """As Nucleus lists it (docs/wire.md §7.4); empty where the call's own answer is the outcome."""
     rows: Sequence[BatchRow]
     """Key, stamp and locator of each record, best sorted by key."""
     sources: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Annotations and predictions in Nucleus's own wire form (nucleus-api §5); a prediction is one with a confidence."""
+"""Annotations and predictions in Nucleus's own wire form (docs/wire.md §5); a prediction is one with a confidence."""
 
 from __future__ import annotations
 

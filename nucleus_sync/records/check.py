@@ -218,7 +218,7 @@ def _value(key: str, value: Any) -> Iterator[Complaint]:
 
 
 def metadata_type(value: Any) -> str | None:
-    """`text` or `number` where Nucleus wants one type for a key (nucleus-api §6.6), else None."""
+    """`text` or `number` where Nucleus wants one type for a key (docs/wire.md §6.6), else None."""
     if isinstance(value, str):
         return "text"
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else None

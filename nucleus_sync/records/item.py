@@ -10,7 +10,7 @@ Number = int | float
 
 
 class Item(Struct, frozen=True, kw_only=True, gc=False):
-    """An image that Nucleus reads from a URL (nucleus-api §4.1).
+    """An image that Nucleus reads from a URL (docs/wire.md §4.1).
 
     `image_url` has the scheme http, https, s3 or gs. `width` and `height` are pixels and required in privacy mode.
     """

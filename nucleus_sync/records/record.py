@@ -28,7 +28,7 @@ _line = msgspec.json.Encoder().encode
 
 
 def key_of(record: Record) -> bytes:
-    """What makes the record itself (nucleus-api §2.2)."""
+    """What makes the record itself (docs/wire.md §2.2)."""
     match record:
         case Item() | LocalItem() | LidarScene() | VideoScene():
             return item_key(record.reference_id)
@@ -41,7 +41,7 @@ def key_of(record: Record) -> bytes:
 
 
 def wire_line(record: Record) -> bytes:
-    """The record as one line of NDJSON, without the newline (nucleus-api §3.1)."""
+    """The record as one line of NDJSON, without the newline (docs/wire.md §3.1)."""
     match record:
         case LocalItem():
             return _line(record.item)

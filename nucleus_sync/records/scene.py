@@ -1,4 +1,4 @@
-"""Scenes in Nucleus's own wire form (nucleus-api §4.2 to §4.4)."""
+"""Scenes in Nucleus's own wire form (docs/wire.md §4.2 to §4.4)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def items_of_scene(scene: Scene) -> list[SceneItem]:
 
 
 def structure_of(scene: Scene) -> Any:
-    """What is frozen once Nucleus has the scene (nucleus-api §6.2), as plain values: all but the metadata."""
+    """What is frozen once Nucleus has the scene (docs/wire.md §6.2), as plain values: all but the metadata."""
     if isinstance(scene, VideoScene):
         video_url, frame_rate = _given(scene.video_url), _given(scene.frame_rate)
         return "video", video_url, frame_rate, [_frozen(item) for item in scene.frames]

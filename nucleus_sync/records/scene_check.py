@@ -13,7 +13,7 @@ from nucleus_sync.records.check import REMOTE_SCHEMES, Complaint, metadata_compl
 from nucleus_sync.records.scene import LidarScene, Scene, SceneItem, VideoScene, items_of_scene
 
 MOST_VIDEO_FRAMES = 3000
-"""Frames of one video scene that Nucleus takes (nucleus-api §1.6)."""
+"""Frames of one video scene that Nucleus takes (docs/wire.md §1.6)."""
 _CAMERA_MODELS = ("brown_conrady", "fisheye")
 _VECTORS = {"position": ("x", "y", "z"), "heading": ("x", "y", "z", "w")}
 _REQUIRED = ("fx", "fy", "cx", "cy")
@@ -70,7 +70,7 @@ def _video(scene: VideoScene) -> Iterator[Complaint]:
 
 def _video_file(scene: VideoScene, url: str) -> Iterator[Complaint]:
     yield from _url("video_url", url)
-    # In privacy mode Nucleus can't cut the frames itself, so both come together (nucleus-api §4.4). Which mode it is
+    # In privacy mode Nucleus can't cut the frames itself, so both come together (docs/wire.md §4.4). Which mode it is
     # shows once the scene is known to be of a dataset.
     if scene.upload_to_scale is True:
         if scene.frames:
@@ -101,7 +101,7 @@ def _url(name: str, url: str) -> Iterator[Complaint]:
 
 
 def _camera(name: str, camera: Mapping[str, Any]) -> Iterator[Complaint]:
-    """Position, heading (a quaternion) and the four intrinsics are required (nucleus-api §4.2)."""
+    """Position, heading (a quaternion) and the four intrinsics are required (docs/wire.md §4.2)."""
     wrong = [*_wrong_vectors(camera), *_wrong_numbers(camera)]
     model = camera.get("camera_model")
     if model not in (None, *_CAMERA_MODELS):

@@ -412,7 +412,7 @@ def _whole_numbers(value: Any, path: str) -> Iterator[tuple[str, int]]:
 
 
 def _as_ground_truth(record: Record, found: list[Why]) -> Record:
-    """A ground-truth record has no confidence on the wire (nucleus-api §5.6)."""
+    """A ground-truth record has no confidence on the wire (docs/wire.md §5.6)."""
     confidence = getattr(record, "confidence", UNSET)
     if confidence is UNSET and getattr(record, "class_pdf", UNSET) is UNSET:
         return record

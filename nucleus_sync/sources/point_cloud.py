@@ -38,7 +38,7 @@ class PointCloudError(ValueError):
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the point cloud as Nucleus reads it (nucleus-api §4.3), in the lidar's own coordinates.
+    """Write the point cloud as Nucleus reads it (docs/wire.md §4.3), in the lidar's own coordinates.
 
     Points that a lidar didn't see (not finite) are left out. Raises PointCloudError and OSError.
     """

@@ -13,7 +13,7 @@ _CAUSE = "a prediction without a run is a box, a polygon or a cuboid"
 
 
 class RunFreeReader:
-    """Another reader, less the records that Nucleus takes into runs only (nucleus-api §10.5)."""
+    """Another reader, less the records that Nucleus takes into runs only (docs/wire.md §10.5)."""
 
     def __init__(self, name: str, inner: Reader) -> None:
         self._name = name

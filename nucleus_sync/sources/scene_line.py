@@ -29,7 +29,7 @@ def scene_of(text: bytes, members: Mapping[str, Raw]) -> Scene:
 
 
 def _is_video(members: Mapping[str, Raw]) -> bool:
-    """A video's frames are items; a lidar scene's are objects from sensor to item (nucleus-api §4.4)."""
+    """A video's frames are items; a lidar scene's are objects from sensor to item (docs/wire.md §4.4)."""
     if "video_url" in members or "frame_rate" in members:
         return True
     try:

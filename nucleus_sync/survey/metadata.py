@@ -12,7 +12,7 @@ _KEYS = 100_000
 class MetadataTypes:
     """Types of metadata keys in one stream: those that Nucleus has seen, then those of the records in order.
 
-    The rule is Nucleus's (wire page §6.6): within the items, or the annotations, of a dataset a key that once held
+    The rule is Nucleus's (docs/wire.md §6.6): within the items, or the annotations, of a dataset a key that once held
     text must always hold text, and the same for numbers. Other types are free.
     """
 

@@ -294,7 +294,7 @@ class StreamSurvey:
         return True
 
     def _is_other_structure(self, change: Change) -> bool:
-        """Nucleus freezes a scene's structure (nucleus-api §6.2). What is in doubt is sent as it is."""
+        """Nucleus freezes a scene's structure (docs/wire.md §6.2). What is in doubt is sent as it is."""
         if self.kind is not Kind.SCENES or change.does != UPDATE or change.before == CONTENT_UNKNOWN[RAW_SIZE:]:
             return False
         return "structure" in changed_parts(self.kind, change.before, change.stamp[RAW_SIZE:])
