@@ -106,7 +106,7 @@ def test_the_page_shows_streams_rejections_and_pictures_with_their_shapes(
     write_labels(watched.folder / "export" / "labels.json", labels(found))
     monkeypatch.chdir(watched.folder)
     refused = {"first": 2, "error": "geometry is outside of the image"}
-    emulator.inject([{"match": {"job": "*", "nth": 2}, "effect": {"reject": refused}}])
+    emulator.inject([{"match": {"job": "uploadAnnotations", "times": 1}, "effect": {"reject": refused}}])
     watched.start(health_port=0, spec=Path("nucleus.yaml"))
     eventually(lambda: len(held()) == 8 and watched.of("RecordRejected"))
     eventually(watched.service_rests)

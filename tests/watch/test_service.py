@@ -195,7 +195,9 @@ def test_rejected_records_rest_and_the_others_go_on(watched: Watched, emulator: 
         '{"reference_id":"a.png","annotation_id":"1","type":"box","label":"car",'
         '"geometry":{"x":1,"y":1,"width":2,"height":2}}\n'
     )
-    emulator.inject([{"match": {"job": "*", "times": 1}, "effect": {"reject": {"first": 1, "error": "not today"}}}])
+    emulator.inject(
+        [{"match": {"job": "uploadAnnotations", "times": 1}, "effect": {"reject": {"first": 1, "error": "not today"}}}]
+    )
     labelled = SPEC.replace("datasets:", "  labels: {format: records, path: export/labels.jsonl}\ndatasets:")
     (watched.folder / "nucleus.yaml").write_text(
         labelled.replace("items: [images]", "items: [images], annotations: [labels]")
