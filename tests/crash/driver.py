@@ -10,10 +10,12 @@ import re
 import signal
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO
 
 from nucleus_sync.errors import NucleusSyncError
+from nucleus_sync.ledger.ledger import Ledger
 from nucleus_sync.workspace import Choices, Workspace
 
 _IDS = re.compile(r"\b(?:[a-z0-9]{2,8}_[0-9a-z]{10,}|[0-9a-f]{32})\b")
@@ -29,6 +31,12 @@ class Fuse:
         self._nth = nth
         self._blow = blow
         self._turn = threading.Lock()
+        self.ledger: Ledger | None = None
+
+    def _between_writes(self) -> AbstractContextManager[object]:
+        """A process that is stopped, not killed, would keep SQLite's lock if another thread were writing."""
+        stops = self._blow == signal.SIGSTOP and self.ledger is not None
+        return self.ledger.database.reading() if stops and self.ledger else nullcontext()
 
     def __call__(self, name: str) -> None:
         named = point_of(name)
@@ -38,7 +46,18 @@ class Fuse:
             if named == self._point:
                 self._nth -= 1
                 if self._nth == 0:
-                    os.kill(os.getpid(), self._blow)
+                    with self._between_writes():
+                        os.kill(os.getpid(), self._blow)
+
+
+class Watched(Workspace):
+    """Tells the fuse which ledger it is about."""
+
+    fuse: Fuse
+
+    def open_ledger(self, *, create: bool) -> Ledger:
+        self.fuse.ledger = super().open_ledger(create=create)
+        return self.fuse.ledger
 
 
 def point_of(name: str) -> str:
@@ -51,7 +70,8 @@ def main(folder: str, trace: str, point: str = "", nth: str = "0", blow: str = "
     with open(trace, "a", encoding="utf-8") as file:
         fuse = Fuse(file, point, int(nth), signal.Signals[blow])
         try:
-            with Workspace(Path(folder) / "nucleus.yaml", environ=os.environ, checkpoint=fuse) as space:
+            with Watched(Path(folder) / "nucleus.yaml", environ=os.environ, checkpoint=fuse) as space:
+                space.fuse = fuse
                 return int(space.apply(Choices(), lambda plan: True, lambda event: None).exit_code)
         except NucleusSyncError as error:
             print(error, file=sys.stderr)
