@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from xxhash import xxh3_128_digest
 
 from nucleus_sync import __version__
 from nucleus_sync.errors import SourceError
-from nucleus_sync.plan.order import Placed, closure, in_order
 from nucleus_sync.plan.plan import Failure, Plan
-from nucleus_sync.plan.steps import Action, RecordCounts, Step
 from nucleus_sync.records.check import Complaint
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_of_scene
-from nucleus_sync.sources.open import staged_in
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
-    HOLDS,
     STANDING_ALONE,
     DeclaredStream,
     check_targets,
@@ -40,11 +34,11 @@ from nucleus_sync.survey.declared import (
     undeclared_stream,
 )
 from nucleus_sync.survey.desired import DesiredStream
-from nucleus_sync.survey.evaluations import place_evaluation
 from nucleus_sync.survey.lines import KeptLines
+from nucleus_sync.survey.planning import Planning, held_resources, shared_run
 from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.removed import Removed, find_removed
-from nucleus_sync.survey.resources import ResourceChanges, compare_datasets, compare_models
+from nucleus_sync.survey.resources import ResourceChanges, compare_datasets
 from nucleus_sync.survey.scenes import Census, SceneReader, take_census
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
@@ -116,10 +110,25 @@ class Survey:
             self._look()
         finally:
             self._reading.close()
-        return Surveyed(self._plan(), self._changes, self._slices, self._weights)
+        return Surveyed(self._planning().plan(), self._changes, self._slices, self._weights)
+
+    def _planning(self) -> Planning:
+        return Planning(
+            loaded=self.loaded,
+            ledger=self.ledger,
+            endpoint=self.endpoint,
+            targets=self.targets,
+            changes=self._changes,
+            slices=self._slices,
+            weights=self._weights,
+            resources=self._resources,
+            removed=self._removed,
+            emptied=[self._undeclared(address) for address in self._removed.emptied],
+            failures=self._failures,
+        )
 
     def _look(self) -> None:
-        compare_datasets(self.loaded.spec, self._held(), self._resources)
+        compare_datasets(self.loaded.spec, held_resources(self.ledger), self._resources)
         if self.ledger is not None:
             self._removed = find_removed(self.loaded.spec, self.ledger)
             for address in self._removed.emptied:
@@ -135,16 +144,14 @@ class Survey:
     def _look_again_at_runs(self) -> None:
         """A named run goes as a whole: what leaves it on one dataset makes all of it go and be sent again."""
         for model in self.loaded.spec.models:
-            losing = [address for address in self._shared_run(model) if len(self._changes[address].gone)]
+            losing = [
+                address
+                for address in shared_run(self.loaded.spec, model, self._changes)
+                if len(self._changes[address].gone)
+            ]
             for declared in declared_streams(self.loaded.spec) if losing else ():
                 if declared.model == model and declared.address in self._changes and declared.address not in losing:
                     self._changes[declared.address] = self._recompared(declared)
-
-    def _shared_run(self, model: str) -> list[str]:
-        """The streams that were looked at of a model whose predictions are all in one run."""
-        declared = self.loaded.spec.models[model].run
-        prefix = f"model.{model}.predictions."
-        return [one for one in self._changes if one.startswith(prefix)] if declared not in (None, "none") else []
 
     def _recompared(self, declared: DeclaredStream) -> ChangeSet:
         tally = self._tally(declared)
@@ -156,7 +163,7 @@ class Survey:
         return Tally(declared.address, frozenset(strict))
 
     def _look_at_weights(self) -> None:
-        held = self._held()
+        held = held_resources(self.ledger)
         for name, model in self.loaded.spec.models.items():
             address = f"model.{name}"
             if model.weights is None or (self.targets and not any(is_under(address, one) for one in self.targets)):
@@ -435,101 +442,3 @@ class Survey:
             )
             self._readers[name] = open_reader(self.loaded.spec.sources[name], around)
         return self._readers[name]
-
-    def _plan(self) -> Plan:
-        resources = self._resources
-        new_slices = {changes.address for changes in self._slices.values() if changes.is_made_anew}
-        compare_models(self.loaded.spec, self._held(), resources, new_slices=new_slices, weights=self._weights)
-        placed = [*resources.placed, *self._removed.placed, *self._stream_steps()]
-        placed += (entry for changes in self._slices.values() for entry in changes.placed())
-        placed += self._evaluation_steps({entry.step.address for entry in placed})
-        steps = in_order(placed)
-        if self.targets:
-            chosen = [s.id for s in steps if any(is_under(s.address, target) for target in self.targets)]
-            steps = closure(steps, chosen)
-        return self._plan_of(steps, resources)
-
-    def _plan_of(self, steps: tuple[Step, ...], resources: ResourceChanges) -> Plan:
-        ledger = self.ledger
-        counts = {address: changes.record_counts() for address, changes in self._changes.items()}
-        unchanged = {address: c.unchanged for address, c in counts.items()}
-        unchanged |= dict.fromkeys(resources.unchanged, 1)
-        unchanged |= {address: 1 for address, changes in self._slices.items() if changes.is_empty}
-        return Plan(
-            spec_path=str(self.loaded.path),
-            spec_sha256=self.loaded.sha256,
-            lineage=ledger.lineage if ledger else "",
-            serial=ledger.serial if ledger else 0,
-            steps=steps,
-            unchanged=unchanged,
-            resting={address: c.resting for address, c in counts.items() if c.resting},
-            orphaned={address: c.orphaned for address, c in counts.items() if c.orphaned} | self._removed.orphaned,
-            sources=tuple(changes.source for changes in self._changes.values() if changes.source.causes),
-            failures=(*resources.failures, *self._failures),
-            contents={address: changes.content for address, changes in self._changes.items() if not changes.is_empty},
-            endpoint=self.endpoint,
-            targets=self.targets,
-        )
-
-    def _held(self) -> dict[str, Mapping[str, Any]]:
-        return {resource.address: resource.details for resource in self.ledger.resources()} if self.ledger else {}
-
-    def _stream_steps(self) -> Iterator[Placed]:
-        undeclared = map(self._undeclared, self._removed.emptied)
-        for declared in chain(undeclared, declared_streams(self.loaded.spec)):
-            changes = self._changes.get(declared.address)
-            if changes is None or changes.is_empty:
-                continue
-            emptied = (
-                [f"{one}:{Action.DELETE}" for one in self._shared_run(declared.model)]
-                if declared.model in (self.loaded.spec.models)
-                else []
-            )
-            for step in self._steps_of(declared, changes):
-                after = frozenset(emptied) if step.action is Action.INGEST else frozenset[str]()
-                yield Placed(step, declared.dataset, declared.model, after=after)
-
-    def _steps_of(self, declared: DeclaredStream, changes: ChangeSet) -> Iterator[Step]:
-        address, holds, counts = declared.address, HOLDS[declared.kind], changes.record_counts()
-        probed = self.ledger.probed(address) if self.ledger else frozenset()
-        unprobed = sorted(set(changes.remote) - probed)
-        if unprobed:
-            yield Step(Action.PROBE, address, holds, wanted={"sources": unprobed})
-        if len(changes.sent):
-            reasons = {reason: n for reason, n in changes.reasons.items() if reason != "source gone"}
-            reasons |= self._staged(declared, changes)
-            yield Step(Action.INGEST, address, holds, records=replace(counts, delete=0), reasons=reasons)
-        if len(changes.gone):
-            yield Step(
-                Action.DELETE,
-                address,
-                holds,
-                records=RecordCounts(delete=counts.delete),
-                reasons=changes.gone_reasons,
-            )
-
-    def _staged(self, declared: DeclaredStream, changes: ChangeSet) -> dict[str, int]:
-        """How many items have files that are put somewhere first, by the place."""
-        if declared.kind is not Kind.ITEMS:
-            return {}
-        sources = self.loaded.spec.sources
-        places = [staged_in(sources[name]) for name in declared.sources]
-        if not any(places):
-            return {}
-        counts = Counter(places[row[0][0]] for row in changes.sent)
-        return {f"staged in {place}": number for place, number in counts.items() if place}
-
-    def _evaluation_steps(self, moving: set[str]) -> Iterator[Placed]:
-        applied: dict[str, Mapping[str, Any]] = {}
-        if self.ledger:
-            applied = {resource.address: resource.details for resource in self.ledger.resources("evaluation")}
-        for name, evaluation in self.loaded.spec.evaluations.items():
-            placed = place_evaluation(
-                name,
-                evaluation,
-                moving=moving,
-                version=self.ledger.version if self.ledger else lambda _: 0,
-                applied=applied.get(f"evaluation.{name}"),
-            )
-            if placed:
-                yield placed
