@@ -73,6 +73,8 @@ class ChangeSet:
     """Rejected records whose rejection has nothing left to say."""
     metadata_types: dict[str, str] = field(default_factory=dict)
     """Types of metadata keys that this stream is the first to use."""
+    along: int = 0
+    """Known records that go because their items are deleted; Nucleus takes them along."""
     made_anew: set[bytes] = field(default_factory=set)
     """Scenes that are deleted and sent again because their structure changed; of other records, what they hang on."""
     _content: int = 0

@@ -14,7 +14,7 @@ from nucleus_sync.plan.steps import Action, RecordCounts, Step
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.open import staged_in
 from nucleus_sync.survey.changes import ChangeSet
-from nucleus_sync.survey.declared import HOLDS, DeclaredStream, declared_streams, is_under
+from nucleus_sync.survey.declared import HOLDS, STANDING_ALONE, DeclaredStream, declared_streams, is_under
 from nucleus_sync.survey.evaluations import place_evaluation
 from nucleus_sync.survey.removed import Removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_models
@@ -126,8 +126,16 @@ class Planning:
                 address,
                 holds,
                 records=RecordCounts(delete=counts.delete),
-                reasons=changes.gone_reasons,
+                reasons=changes.gone_reasons | self._taken_along(declared),
             )
+
+    def _taken_along(self, declared: DeclaredStream) -> dict[str, int]:
+        """What Nucleus deletes with the items: annotations and predictions that the ledger knows."""
+        if declared.kind not in STANDING_ALONE:
+            return {}
+        streams = (one for one in declared_streams(self.loaded.spec) if one.dataset == declared.dataset)
+        number = sum(self.changes[one.address].along for one in streams if one.address in self.changes)
+        return {"annotations and predictions go along": number} if number else {}
 
     def _staged(self, declared: DeclaredStream, changes: ChangeSet) -> dict[str, int]:
         """How many items have files that are put somewhere first, by the place."""

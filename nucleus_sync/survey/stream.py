@@ -76,6 +76,7 @@ class StreamSurvey:
     """Scenes and their items that are deleted and sent again: what hangs on them goes with them."""
     present: Spool = field(init=False)
     """Rows (item key, known): what `items` of the dependent streams is made of."""
+    _along: int = 0
     _met: set[bytes] = field(default_factory=set)
     """Rejected records that a source still yields."""
 
@@ -102,6 +103,7 @@ class StreamSurvey:
         self._read(scanned.blocks() if scanned and is_all else self._in_order(candidates), len(candidates), changes)
         changes.source = self.tally.count()
         changes.outlived = self._outlived()
+        changes.along = self._along
         return changes
 
     def _in_order(self, candidates: Spool) -> Iterator[list[Row]]:
@@ -139,13 +141,16 @@ class StreamSurvey:
 
     def _without(self, missing: Collection[bytes], joined: Joined) -> Joined:
         rows, stamps = [], []
+        stay = [row for row in joined.lost if item_of(row[0]) not in missing]
+        self._along += len(joined.lost) - len(stay)
         for row, stamp in zip(joined.rows, joined.stamps, strict=True):
             if item_of(row[0]) in missing:
+                self._along += stamp is not None
                 self._report(row[2], row[0], "item is neither declared nor known", _no_item(row[0]))
             else:
                 rows.append(row)
                 stamps.append(stamp)
-        return Joined(rows, stamps, [row for row in joined.lost if item_of(row[0]) not in missing])
+        return Joined(rows, stamps, stay)
 
     def _candidates(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
         if self.prune and self.kind is Kind.PREDICTIONS:

@@ -145,6 +145,8 @@ def test_a_removed_prediction_goes_and_the_others_stay(applied: Project) -> None
 def test_a_removed_item_takes_its_annotations_and_predictions_along(applied: Project) -> None:
     edit(truth(applied), _without_the_last_image)
     edit(applied.folder / "results.json", lambda results: results.pop(4))
+    (step,) = [one for one in applied("plan", "--json").json()["steps"] if one["id"] == "dataset.tiny.items:delete"]
+    assert step["reasons"] == {"source gone": 1, "annotations and predictions go along": 3}
     summary = applied.apply("--allow-deletes")
     assert summary["exit_code"] == 0
     held = applied.dataset()
