@@ -107,6 +107,12 @@ class Place:
         except NucleusSyncError as error:
             return int(error.exit_code)
 
+    def wait_for(self, *, retry_rejected: bool = False) -> int:
+        """An apply in real time, whatever comes of it: for jobs that are long for an emulator."""
+        with self.workspace() as space:
+            choices = Choices(retry_rejected=retry_rejected)
+            return int(space.apply(choices, lambda plan: True, lambda event: None).exit_code)
+
     def environment(self) -> dict[str, str]:
         """Makes this process's environment one that knows the emulator, and gives what it put there."""
         for name in [name for name in os.environ if name.startswith("NUCLEUS")]:

@@ -15,6 +15,8 @@ from nucleus_sync.spec.environment import Credentials
 from nucleus_sync.workspace import Workspace
 
 _NAP = 0.001
+_LONG_NAP = 0.01
+"""A job that really works for a second must not take hours of this time."""
 _LEAP = 50.0
 """Of long waits many are skipped at once: a job that is stuck for hours would be asked for thousands of times."""
 
@@ -31,7 +33,7 @@ class Haste:
 
     async def sleep(self, seconds: float) -> None:
         """Give others a turn, and take the rest as slept."""
-        nap = min(seconds, _NAP)
+        nap = min(seconds, _LONG_NAP if seconds > 3.0 else _NAP)
         self._skipped += (seconds - nap) * (_LEAP if seconds > 3.0 else 1.0)
         await asyncio.sleep(nap)
 

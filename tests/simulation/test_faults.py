@@ -209,11 +209,11 @@ def test_more_errors_than_are_told(kind: str, fraction: float, tmp_path: Path) -
     town.write(place.project)
     with place:
         place.emulator.inject([{"match": {"job": kind}, "effect": {"reject": {"fraction": fraction}}}])
-        assert place.hasten() == 3
+        assert place.wait_for() == 3
         place.assert_honest()
         place.emulator.inject(None)
         assert place.planned() == []
-        assert place.hasten(retry_rejected=True) == 0
+        assert place.wait_for(retry_rejected=True) == 0
         assert held(place.world()) == town.wanted()
         assert place.planned() == []
 

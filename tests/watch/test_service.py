@@ -249,7 +249,7 @@ def test_polling_sees_what_events_would_tell(watched: Watched, held: Held) -> No
 def test_a_file_that_goes_and_comes_back_is_never_deleted(watched: Watched, emulator: Emulator, held: Held) -> None:
     for number in range(6):
         renamed(watched.images / f"{number}.png", image(number))
-    watched.start(rescan=0.1, settle=0.6)
+    watched.start(rescan=0.1, settle=3)
     eventually(lambda: len(held()) == 6)
     for turn in range(3):
         (watched.images / "1.png").unlink()
