@@ -47,7 +47,9 @@ class Fuse:
                 self._nth -= 1
                 if self._nth == 0:
                     with self._between_writes():
-                        os.kill(os.getpid(), self._blow)
+                        # To this thread, which then returns from the call when all is over: one that the whole process
+                        # gets may stop another thread first, and let this one run on out of the `with`.
+                        signal.pthread_kill(threading.get_ident(), self._blow)
 
 
 class Watched(Workspace):
