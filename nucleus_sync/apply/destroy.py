@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nucleus_sync.ledger.resources import Resource
 
 ORDER = ("evaluation", "slice", "model", "dataset")
-"""A dataset takes its slices, taxonomies and records along, a model its predictions."""
+"""A dataset takes its slices, taxonomies, tracks and records along, a model its predictions."""
 _MARK = "destroying"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nucleus_sync.apply import deletes, evaluate, ingest, removals, resources, scene_deletes, slices
+from nucleus_sync.apply import deletes, evaluate, ingest, removals, resources, scene_deletes, slices, tracks
 from nucleus_sync.apply.runtime import Runtime, StepTally
 from nucleus_sync.plan.steps import Action, Holds, Step
 
@@ -42,6 +42,8 @@ async def perform(runtime: Runtime, step: Step, tally: StepTally) -> None:
             return
         case Holds.SLICE, _:
             await slices.keep_slice(runtime, step)
+        case Holds.TRACK, _:
+            await tracks.keep_track(runtime, step)
         case Holds.EVALUATION, Action.EVALUATE:
             await evaluate.evaluate(runtime, step)
             return

@@ -1,4 +1,4 @@
-"""Deletes whole resources: evaluations with their benchmarks, taxonomies, slices, models, datasets."""
+"""Deletes whole resources: evaluations with their benchmarks, taxonomies, models, datasets."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.render.json import document
 
 _STREAMS = {"items": Holds.ITEMS, "annotations": Holds.ANNOTATIONS, "predictions": Holds.PREDICTIONS}
-_PARTS = {"taxonomy": Holds.TAXONOMY, "slice": Holds.SLICE, **_STREAMS}
+_PARTS = {"taxonomy": Holds.TAXONOMY, "slice": Holds.SLICE, "track": Holds.TRACK, **_STREAMS}
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

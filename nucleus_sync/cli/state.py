@@ -153,7 +153,7 @@ def check_move(address: str, new: str) -> None:
         raise UsageError(
             f"{address} can't become {new}",
             fix="move dataset.OLD to dataset.NEW, or models and evaluations likewise; "
-            "slices and taxonomies bear their names at Nucleus, and streams go with what they belong to",
+            "slices, taxonomies and tracks bear their names at Nucleus, and streams go with what they belong to",
         )
 
 

@@ -29,13 +29,15 @@ _ITEMS = (
 _ANNOTATIONS = ((_H.ANNOTATIONS, _A.DELETE), (_H.ANNOTATIONS, _A.INGEST))
 _PREDICTIONS = ((_H.PREDICTIONS, _A.DELETE), (_H.PREDICTIONS, _A.INGEST))
 _SLICES = ((_H.SLICE, _A.DELETE), (_H.SLICE, _A.CREATE), (_H.SLICE, _A.UPDATE))
+_TRACKS = ((_H.TRACK, _A.DELETE), (_H.TRACK, _A.CREATE), (_H.TRACK, _A.UPDATE))
 _EVALUATIONS = ((_H.EVALUATION, _A.DELETE), (_H.EVALUATION, _A.EVALUATE))
-_EVERYTHING = (*_TAXONOMY, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, *_SLICES, *_EVALUATIONS)
+_EVERYTHING = (*_TAXONOMY, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, *_SLICES, *_TRACKS, *_EVALUATIONS)
 
 # Rows stand in the order in which a plan lists its steps. Items are ingested before others are deleted, so that a
 # failed upload leaves everything that was there. Annotations of items that aren't in yet would be refused for good.
 # Scenes are deleted first: one that is made anew must be gone before it comes again, and its items are nobody else's.
-# A taxonomy takes its categories along: it goes before any are sent. Whole datasets and models go last of all.
+# A taxonomy takes its categories along: it goes before any are sent. Nucleus has a track once a record
+# names it: tracks come after records. Whole datasets and models go last of all.
 ORDER: tuple[Row, ...] = (
     Row(_H.DATASET, _A.CREATE, ()),
     Row(_H.DATASET, _A.UPDATE, ()),
@@ -57,6 +59,9 @@ ORDER: tuple[Row, ...] = (
     Row(_H.SLICE, _A.DELETE, (*_DATASET, *_ITEMS)),
     Row(_H.SLICE, _A.CREATE, (*_DATASET, *_ITEMS, (_H.SLICE, _A.DELETE))),
     Row(_H.SLICE, _A.UPDATE, (*_DATASET, *_ITEMS)),
+    Row(_H.TRACK, _A.DELETE, (*_DATASET, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS)),
+    Row(_H.TRACK, _A.CREATE, (*_DATASET, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, (_H.TRACK, _A.DELETE))),
+    Row(_H.TRACK, _A.UPDATE, (*_DATASET, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, (_H.TRACK, _A.DELETE))),
     Row(_H.EVALUATION, _A.EVALUATE, (*_DATASET, *_MODEL, *_ITEMS, *_ANNOTATIONS, *_PREDICTIONS, *_SLICES)),
     Row(_H.EVALUATION, _A.DELETE, ()),
     Row(_H.MODEL, _A.DELETE, (*_PREDICTIONS, *_EVALUATIONS)),
@@ -73,7 +78,7 @@ class Placed:
     dataset: str | None = None
     model: str | None = None
     named: str | None = None
-    """The taxonomy or slice that it is about: these wait for their own kind only under one name."""
+    """The taxonomy, slice or track that it is about: these wait for their own kind only under one name."""
     after: frozenset[str] = frozenset()
     """Addresses or steps beyond the table that it waits for, such as the slices that a model was trained on."""
 

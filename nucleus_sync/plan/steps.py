@@ -31,6 +31,7 @@ class Holds(StrEnum):
     SCENES = "scenes"
     ANNOTATIONS = "annotations"
     SLICE = "slice"
+    TRACK = "track"
     MODEL = "model"
     PREDICTIONS = "predictions"
     EVALUATION = "evaluation"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nucleus_sync.errors import NotFound, Refused, UsageError
 from nucleus_sync.ledger.resources import Resource
-from nucleus_sync.survey.resources import dataset_wanted, model_wanted
+from nucleus_sync.survey.resources import dataset_wanted, model_wanted, track_wanted
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -70,6 +70,18 @@ async def _dataset(declared: Dataset, ledger: Ledger, api: Api, address: str, da
     _put(ledger, address, "dataset", dataset_id, {**wanted, **told, "tags": sorted(tags)})
     for name in declared.slices:
         await _slice(ledger, api, f"{address}.slice.{name}", dataset_id, name)
+    await _tracks(declared, ledger, api, address, dataset_id)
+
+
+async def _tracks(declared: Dataset, ledger: Ledger, api: Api, address: str, dataset_id: str) -> None:
+    """Declared tracks that are there, with the metadata that they have: a plan says what differs."""
+    there = await api.datasets.tracks(dataset_id) if declared.tracks else []
+    metadata = {track.reference_id: track.metadata or {} for track in there}
+    for title, track in declared.tracks.items():
+        wanted = track_wanted(title, track)
+        if wanted["reference_id"] in metadata and ledger.resource(f"{address}.track.{title}") is None:
+            found = {**wanted, "metadata": metadata[wanted["reference_id"]]}
+            _put(ledger, f"{address}.track.{title}", "track", None, found)
 
 
 async def _slice(ledger: Ledger, api: Api, address: str, dataset_id: str, name: str) -> None:
@@ -91,7 +103,7 @@ async def _model(spec: Spec, ledger: Ledger, api: Api, address: str, model_id: s
     _put(ledger, address, "model", model_id, {**kept, "tags": sorted(found.tags or ())})
 
 
-def _put(ledger: Ledger, address: str, kind: str, nucleus_id: str, wanted: dict[str, Any]) -> None:
+def _put(ledger: Ledger, address: str, kind: str, nucleus_id: str | None, wanted: dict[str, Any]) -> None:
     """What is in the ledger already stays ours, or somebody else's, as it was."""
     before = ledger.resource(address)
     details = {**before.details, "wanted": wanted} if before else {"wanted": wanted, "imported": True}

@@ -123,7 +123,9 @@ class Look:
         there = tuple(sorted(tags or ()))
         if there != tuple(wanted.get("tags", ())):
             detail = f"its tags are {_listed(there)} there, not {_listed(wanted.get('tags', ()))}"
-            findings.append(ResourceFinding(resource.address, What.CHANGED, detail, ("tags",), tags=there))
+            findings.append(
+                ResourceFinding(resource.address, What.CHANGED, detail, ("tags",), seen={"tags": list(there)})
+            )
         self.report.resources += findings
         if not findings:
             self.report.unchanged.append(resource.address)
@@ -233,6 +235,7 @@ class Look:
             await sampler.compare(stream, self._compared(stream))
 
     async def _beneath(self, dataset: Resource) -> None:
+        await self._tracks(dataset)
         for resource in self.ledger.resources(dataset.address):
             if not is_wanted(resource.address, self.targets):
                 continue
@@ -240,6 +243,25 @@ class Look:
                 await self._slice(resource)
             elif resource.kind == "taxonomy":
                 self.report.remarks.append((resource.address, "Nucleus has no call that reads a taxonomy"))
+
+    async def _tracks(self, dataset: Resource) -> None:
+        """One listing holds all of them."""
+        known = [one for one in self.ledger.resources(dataset.address) if one.kind == "track"]
+        known = [one for one in known if is_wanted(one.address, self.targets)]
+        there = await self.api.datasets.tracks(dataset.nucleus_id or "") if known else []
+        metadata = {track.reference_id: track.metadata or {} for track in there}
+        for resource in known:
+            wanted = resource.details["wanted"]
+            found = metadata.get(wanted["reference_id"])
+            if found is None:
+                detail = f"the track {wanted['reference_id']!r} is not at Nucleus any more"
+                self.report.resources.append(ResourceFinding(resource.address, What.DELETED, detail))
+            elif found != wanted["metadata"]:
+                detail = f"its metadata are {found} there, not {wanted['metadata']}"
+                seen = ResourceFinding(resource.address, What.CHANGED, detail, ("metadata",), seen={"metadata": found})
+                self.report.resources.append(seen)
+            else:
+                self.report.unchanged.append(resource.address)
 
     async def _slice(self, resource: Resource) -> None:
         slice_id = resource.nucleus_id or ""

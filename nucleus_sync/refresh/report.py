@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -20,8 +20,8 @@ class ResourceFinding:
     what: What
     detail: str
     fields: tuple[str, ...] = ()
-    tags: tuple[str, ...] | None = None
-    """The tags that it has at Nucleus, where they differ."""
+    seen: Mapping[str, Any] | None = None
+    """What of it differs at Nucleus and can be brought back, as it is there."""
     repairable: bool = True
     """Whether a plan can do something about it."""
 

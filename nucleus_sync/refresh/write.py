@@ -51,8 +51,8 @@ def _write_resource(ledger: Ledger, finding: ResourceFinding) -> None:
         return
     if finding.what is What.DELETED:
         ledger.forget_resource(finding.address)
-    elif finding.tags is not None:
-        wanted = {**resource.details.get("wanted", {}), "tags": list(finding.tags)}
+    elif finding.seen is not None:
+        wanted = {**resource.details.get("wanted", {}), **finding.seen}
         ledger.put_resource(replace(resource, digest="", details={**resource.details, "wanted": wanted}))
 
 

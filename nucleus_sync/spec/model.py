@@ -18,7 +18,7 @@ from nucleus_sync.spec.evaluation import (
     MetricsEvaluation,
 )
 from nucleus_sync.spec.place import resolve
-from nucleus_sync.spec.resource import Dataset, MetadataField, Model, Slice, Taxonomy
+from nucleus_sync.spec.resource import Dataset, MetadataField, Model, Slice, Taxonomy, Track
 from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
 from nucleus_sync.spec.source import (
     CocoResultsSource,
@@ -53,6 +53,7 @@ __all__ = [
     "Spec",
     "TableSource",
     "Taxonomy",
+    "Track",
     "digest",
     "resolve",
 ]

@@ -1,4 +1,4 @@
-"""The resources that a spec can declare: datasets, taxonomies, slices, models."""
+"""The resources that a spec can declare: datasets, taxonomies, tracks, slices, models."""
 
 from __future__ import annotations
 
@@ -72,8 +72,17 @@ class Slice(SpecPart):
         return self
 
 
+class Track(SpecPart):
+    """One thing that is seen many times: the records that name it in `track_reference_id`, and what is known of it."""
+
+    reference_id: Text | None = None
+    """The name that records give it; left out: the name that it has here."""
+    metadata: dict[Text, Any] = Field(default_factory=dict)
+    """All metadata of the track; what else it has at Nucleus is taken away."""
+
+
 class Dataset(SpecPart):
-    """A dataset at Nucleus with its items, annotations, taxonomies and slices."""
+    """A dataset at Nucleus with its items, annotations, taxonomies, tracks and slices."""
 
     name: Text
     """Its name at Nucleus."""
@@ -89,6 +98,8 @@ class Dataset(SpecPart):
     """What the metadata keys of its annotations mean; fixed once the dataset exists."""
     taxonomies: dict[Title, Taxonomy] = Field(default_factory=dict)
     """Label sets for whole images, by name."""
+    tracks: dict[Title, Track] = Field(default_factory=dict)
+    """Metadata of tracks, by name; Nucleus has a track once a record names it."""
     items: SourceNames = ()
     """Sources whose items, or scenes in a dataset of lidar or video, belong to the dataset."""
     annotations: SourceNames = ()
@@ -97,6 +108,13 @@ class Dataset(SpecPart):
     """Named parts of the dataset."""
     prune: Switch | None = None
     """Delete what the sources no longer yield? Left out: as in settings."""
+
+    @model_validator(mode="after")
+    def _each_track_once(self) -> Self:
+        names = [track.reference_id or title for title, track in self.tracks.items()]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            refuse(f"tracks are declared twice: {', '.join(repeated)}", "give each reference id one track")
+        return self
 
 
 class NamedRun(SpecPart):

@@ -96,6 +96,7 @@ def declared_addresses(spec: Spec) -> list[str]:
         addresses.append(f"dataset.{name}")
         addresses += [f"dataset.{name}.taxonomy.{taxonomy}" for taxonomy in dataset.taxonomies]
         addresses += [f"dataset.{name}.slice.{slice_name}" for slice_name in dataset.slices]
+        addresses += [f"dataset.{name}.track.{track}" for track in dataset.tracks]
     addresses += [f"model.{name}" for name in spec.models]
     addresses += [f"evaluation.{name}" for name in spec.evaluations]
     return sorted(addresses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.steps import Action, Holds, Step
@@ -19,6 +19,7 @@ _HOLDS = {
     "dataset": Holds.DATASET,
     "taxonomy": Holds.TAXONOMY,
     "slice": Holds.SLICE,
+    "track": Holds.TRACK,
     "model": Holds.MODEL,
     "evaluation": Holds.EVALUATION,
 }
@@ -76,18 +77,22 @@ def _prunes(spec: Spec, address: str) -> bool:
 
 def _deletion(resource: Resource, counts: Mapping[str, int]) -> Placed:
     holds = _HOLDS[resource.kind]
-    wanted = {} if holds is Holds.EVALUATION else {"records": _taken_along(resource.address, counts)}
     parts = resource.address.split(".")
+    named = ".".join(parts[3:]) if len(parts) > 3 else None
+    wanted: dict[str, Any] = {"records": _taken_along(resource.address, counts)}
     if holds in (Holds.TAXONOMY, Holds.SLICE):
-        wanted = {"name": ".".join(parts[3:])}  # type: ignore[dict-item]
+        wanted = {"name": named}
+    elif holds is Holds.EVALUATION:
+        wanted = {}
+    elif holds is Holds.TRACK:
+        named = resource.details["wanted"]["reference_id"]
+        wanted = {"reference_id": named}
     reasons = {"no longer declared": 1}
     if taken := wanted.get("records"):
         reasons["records go with it"] = taken
     step = Step(Action.DELETE, resource.address, holds, reasons=reasons, wanted=wanted)
     dataset = parts[1] if parts[0] == "dataset" else None
-    return Placed(
-        step, dataset, parts[1] if parts[0] == "model" else None, ".".join(parts[3:]) if len(parts) > 3 else None
-    )
+    return Placed(step, dataset, parts[1] if parts[0] == "model" else None, named)
 
 
 def _taken_along(address: str, counts: Mapping[str, int]) -> int:

@@ -1,4 +1,4 @@
-"""Compares declared datasets, taxonomies and models with what the ledger says was applied."""
+"""Compares declared datasets, taxonomies, tracks and models with what the ledger says was applied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nucleus_sync.plan.steps import Action, Holds, Step
 from nucleus_sync.survey.weights import WeightsFile
 
 if TYPE_CHECKING:
-    from nucleus_sync.spec.model import Dataset, Model, Spec, Taxonomy
+    from nucleus_sync.spec.model import Dataset, Model, Spec, Taxonomy, Track
 
 Held = Mapping[str, Mapping[str, Any]]
 """What the ledger has at each address: `wanted` is what was applied there."""
@@ -41,13 +41,16 @@ class _Resource:
 
 
 def compare_datasets(spec: Spec, held: Held, changes: ResourceChanges) -> None:
-    """Walks the spec's datasets and their taxonomies."""
+    """Walks the spec's datasets with their taxonomies and tracks."""
     for name, dataset in spec.datasets.items():
         address = f"dataset.{name}"
         resource = _Resource(address, Holds.DATASET, dataset_wanted(dataset), dataset=name)
         _weigh(changes, resource, _applied(held, address), _DATASET_FIXED)
         for title, taxonomy in dataset.taxonomies.items():
             _weigh_taxonomy(changes, _taxonomy(name, title, taxonomy), held, prune=spec.prunes(name))
+        for title, track in dataset.tracks.items():
+            resource = _track(name, title, track)
+            _weigh(changes, resource, _applied(held, resource.address), _TRACK_FIXED)
 
 
 def compare_models(
@@ -102,6 +105,17 @@ def _taxonomy(dataset: str, title: str, declared: Taxonomy) -> _Resource:
     return _Resource(f"dataset.{dataset}.taxonomy.{title}", Holds.TAXONOMY, wanted, dataset=dataset, named=title)
 
 
+def _track(dataset: str, title: str, declared: Track) -> _Resource:
+    wanted = track_wanted(title, declared)
+    address = f"dataset.{dataset}.track.{title}"
+    return _Resource(address, Holds.TRACK, wanted, dataset=dataset, named=wanted["reference_id"])
+
+
+def track_wanted(title: str, declared: Track) -> dict[str, Any]:
+    """What Nucleus is told of a track."""
+    return {"reference_id": declared.reference_id or title, "metadata": dict(declared.metadata)}
+
+
 def trained_on(model: Model) -> list[str]:
     """Addresses of the slices that a model was trained on."""
     return [
@@ -133,6 +147,7 @@ _DATASET_FIXED = {
     "item_metadata_schema": "Nucleus has no call that changes a dataset's metadata schema",
     "annotation_metadata_schema": "Nucleus has no call that changes a dataset's metadata schema",
 }
+_TRACK_FIXED = {"reference_id": "a track's reference id is its identity; declare the other one under another name"}
 _MODEL_FIXED = {
     "name": "Nucleus has no call that renames a model",
     "reference_id": "a model's reference id is its identity",

@@ -13,7 +13,9 @@ from xxhash import xxh3_128_digest
 
 from nucleus_sync import __version__
 from nucleus_sync.errors import SourceError
+from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.plan import Failure, Plan
+from nucleus_sync.plan.steps import Holds
 from nucleus_sync.records.check import Complaint
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
@@ -44,7 +46,8 @@ from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.stream import Known, StreamSurvey
 from nucleus_sync.survey.tally import Tally
-from nucleus_sync.survey.touched import Touched, as_it_stands, known_of_touched
+from nucleus_sync.survey.touched import TooNarrow, Touched, as_it_stands, known_of_touched
+from nucleus_sync.survey.tracks import without_named_tracks
 from nucleus_sync.survey.weights import WeightsFile, look_at_weights
 
 if TYPE_CHECKING:
@@ -137,9 +140,31 @@ class Survey:
             if self._is_wanted(declared):
                 self._look_at(declared)
         self._look_again_at_runs()
+        self._look_at_removed_tracks()
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
         self._look_at_weights()
+
+    def _look_at_removed_tracks(self) -> None:
+        """Whether records still name them: that takes reading all of a dataset, in this rare case."""
+        tracks = [one for one in self._removed.placed if one.step.holds is Holds.TRACK and self._is_meant(one)]
+        if tracks and self.touched is not None:
+            raise TooNarrow
+        others = [one for one in self._removed.placed if one not in tracks]
+        try:
+            tracks = without_named_tracks(tracks, self.loaded.spec, self._all_records)
+        except SourceError as error:
+            self._failures += [Failure(one.step.address, f"it may still be named: {error}") for one in tracks]
+            tracks = []
+        self._removed.placed = [*others, *tracks]
+
+    def _is_meant(self, placed: Placed) -> bool:
+        return not self.targets or any(is_under(placed.step.address, target) for target in self.targets)
+
+    def _all_records(self, dataset: str) -> Iterator[Record]:
+        for declared in declared_streams(self.loaded.spec):
+            if declared.dataset == dataset and (declared.kind is not Kind.ITEMS):
+                yield from self._records_of(declared)
 
     def _look_again_at_runs(self) -> None:
         """A named run goes as a whole: what leaves it on one dataset makes all of it go and be sent again."""
@@ -255,6 +280,9 @@ class Survey:
     def _item_records(self, dataset: str) -> Iterator[Record]:
         """Every item of a dataset as its sources have it, read afresh; what is wrong with them was said before."""
         declared = next(each for each in declared_streams(self.loaded.spec) if each.address == items_address(dataset))
+        yield from self._records_of(declared)
+
+    def _records_of(self, declared: DeclaredStream) -> Iterator[Record]:
         stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, Tally("", frozenset()))
         places = Sorter(self.scratch)
         places.extend((place, key, raw) for key, raw, place in stream.rows())

@@ -155,4 +155,5 @@ def ready_targets(loaded: LoadedSpec, held: frozenset[str]) -> tuple[str, ...] |
         if name not in without_items:
             ready += [f"dataset.{name}.taxonomy.{taxonomy}" for taxonomy in dataset.taxonomies]
             ready += [f"dataset.{name}.slice.{part}" for part in dataset.slices]
+            ready += [f"dataset.{name}.track.{track}" for track in dataset.tracks]
     return tuple(ready) or None
