@@ -73,6 +73,8 @@ class ChangeSet:
     """Rejected records whose rejection has nothing left to say."""
     metadata_types: dict[str, str] = field(default_factory=dict)
     """Types of metadata keys that this stream is the first to use."""
+    waiting: int = 0
+    """Deletions that wait, so that nothing is lost with them that couldn't be sent again."""
     along: int = 0
     """Known records that go because their items are deleted; Nucleus takes them along."""
     made_anew: set[bytes] = field(default_factory=set)

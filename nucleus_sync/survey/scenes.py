@@ -110,6 +110,14 @@ class Census:
             return frozenset()
         return frozenset(scenes) | {item for item, scene in self.inside.sorted() if scene in scenes}
 
+    def around(self, items: Collection[bytes]) -> frozenset[bytes]:
+        """The scenes among these items, and those that contain one of them."""
+        if not items:
+            return frozenset()
+        return frozenset(self.scenes.intersection(items)) | {
+            scene for item, scene in self.inside.sorted() if item in items
+        }
+
     def conflicts(self) -> dict[bytes, Complaint]:
         """Scenes that contain what belongs to another one that sorts before."""
         found: dict[bytes, Complaint] = {}

@@ -14,6 +14,7 @@ from nucleus_sync.records.key import as_words, item_of, taxonomy_of
 from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Sorter, Spool
+from nucleus_sync.survey.beside import Beside, Together
 from nucleus_sync.survey.changes import CREATE, RESEND, UPDATE, Change, ChangeSet
 from nucleus_sync.survey.declared import STANDING_ALONE
 from nucleus_sync.survey.desired import DesiredStream
@@ -68,21 +69,24 @@ class StreamSurvey:
     reading: Reading
     items: Iterable[bytes] | None = None
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
-    run_goes: bool = False
-    """The run that these predictions are in is deleted because of those on another dataset."""
     replaced: Collection[str] = frozenset()
     """Taxonomies that are deleted and made anew: their categories go with them, and must be sent again."""
     made_anew: Collection[bytes] = frozenset()
     """Scenes and their items that are deleted and sent again: what hangs on them goes with them."""
+    together: Together = field(default_factory=Together)
+    lost: frozenset[bytes] = frozenset()
+    """Afterwards: items with records that go with others that are deleted, and that can't be sent again."""
     present: Spool = field(init=False)
     """Rows (item key, known): what `items` of the dependent streams is made of."""
     _along: int = 0
+    _beside: Beside = field(init=False)
     _met: set[bytes] = field(default_factory=set)
     """Rejected records that a source still yields."""
 
     def run(self) -> ChangeSet:
         """Scan, join, read what is new or different, and keep the changes. Raises SourceError."""
         self.present = Spool(self.scratch)
+        self._beside = Beside(self.address, self.kind, self.tally, self.known.pages)
         changes = ChangeSet(
             self.address, self.kind, self.stream, self.scratch, known=self.known.count, kept=self.reading.lines
         )
@@ -101,10 +105,27 @@ class StreamSurvey:
         is_all = scanned is not None and not self.stream.is_renumbered and len(scanned) == len(candidates)
         self.stream.close()
         self._read(scanned.blocks() if scanned and is_all else self._in_order(candidates), len(candidates), changes)
+        self.lost = self._beside.lost(lambda items: self._those_that_go(items, changes))
+        self._beside.report(self.together.run_stays - {self.address})
+        changes.waiting = self._beside.waiting.total()
         changes.source = self.tally.count()
         changes.outlived = self._outlived()
         changes.along = self._along
         return changes
+
+    def _those_that_go(self, items: Collection[bytes], changes: ChangeSet) -> Collection[bytes]:
+        """Those of some items of which Nucleus deletes everything in this stream."""
+        if self.kind is Kind.PREDICTIONS and (self.together.run_goes or len(changes.gone)):
+            return items
+        cleared = {item for (item,) in changes.cleared if item in items}
+        return cleared.union(self.made_anew).intersection(items)
+
+    def to_keep(self, changes: ChangeSet) -> Together | None:
+        """How to compare once more, where the deletions of this stream itself would lose records of it."""
+        if self.kind is Kind.PREDICTIONS and self.lost and len(changes.gone):
+            return Together(run_stays=frozenset({self.address}))
+        items = self.lost.difference(self.made_anew) if self.kind is Kind.ANNOTATIONS else None
+        return Together(kept=items) if items else None
 
     def _in_order(self, candidates: Spool) -> Iterator[list[Row]]:
         """The candidates as their files have them. Where all that was scanned is one, sorting them back is spared."""
@@ -184,8 +205,15 @@ class StreamSurvey:
         if self.prune and self._may_go(key):
             changes.delete(key)
             return True
-        changes.counts["orphaned"] += 1
+        self._stays(key, changes)
         return False
+
+    def _stays(self, key: bytes, changes: ChangeSet) -> None:
+        changes.counts["orphaned"] += 1
+        if item_of(key) in self.made_anew or (self.prune and not self.tally.nameless):
+            self._beside.left(key)
+        elif self.kind is Kind.PREDICTIONS:
+            self._beside.left(b"")
 
     def _may_go(self, key: bytes) -> bool:
         """A record that a source still has in a broken form, or may have, is not gone."""
@@ -193,25 +221,37 @@ class StreamSurvey:
 
     def _item_by_item(self, joined: Joined, changes: ChangeSet) -> list[Row]:
         """Nucleus clears all annotations of an item or none: the survivors of a clearance are sent again."""
-        gone = [key for key, _ in joined.lost if self._may_go(key)]
-        changes.counts["orphaned"] += len(joined.lost) - len(gone)
+        gone = []
+        for key, _ in joined.lost:
+            if not self._may_go(key):
+                self._stays(key, changes)
+            elif item_of(key) in self.together.kept:
+                self._waits(item_of(key), changes)
+            else:
+                gone.append(key)
         for item, keys in groupby(gone, key=item_of):
             goes_with_scene = item in self.made_anew
             for number, key in enumerate(keys):
                 changes.delete(key, item if number == 0 and not goes_with_scene else None)
         return self._those_to_look_at(joined, changes, {item_of(key) for key in gone})
 
+    def _waits(self, item: bytes, changes: ChangeSet) -> None:
+        changes.counts["orphaned"] += 1
+        self._beside.waiting[item] += 1
+
     def _all_or_nothing(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
         """Nucleus deletes a whole model run or nothing of it: then everything is sent again into a new one."""
         kept = Spool(self.scratch)
         for joined in blocks:
             for key, _ in joined.lost:
-                if self._may_go(key):
-                    changes.delete(key)
+                if not self._may_go(key):
+                    self._stays(key, changes)
+                elif self.together.run_stays:
+                    self._waits(b"", changes)
                 else:
-                    changes.counts["orphaned"] += 1
+                    changes.delete(key)
             kept.extend([(*row, stamp) for row, stamp in zip(joined.rows, joined.stamps, strict=True)])
-        is_cleared = self.run_goes or bool(len(changes.gone))
+        is_cleared = self.together.run_goes or bool(len(changes.gone))
         for block in kept.blocks():
             joined = Joined([row[:3] for row in block], [row[3] for row in block], [])
             again = [is_cleared or self._is_lost(row[0]) for row in block]
@@ -289,6 +329,10 @@ class StreamSurvey:
         """False for a scene that can't become what it should be."""
         if not self._is_other_structure(change):
             changes.send(change, changes.why(change))
+        elif change.key in self.together.kept:
+            self._beside.waiting[change.key] += 1
+            changes.counts["unchanged"] += 1
+            return False
         elif self.prune:
             changes.make_anew(change._replace(does=CREATE))
         else:
@@ -317,6 +361,8 @@ class StreamSurvey:
             self._met.add(key)
         if refused is not None and refused[RAW_SIZE:] == content and not equal:
             changes.counts["resting"] += 1
+            if before:
+                self._beside.rests(self.stream.source_of(place), self.stream.where(place), key)
             return None
         if equal and not again:
             changes.counts["unchanged"] += 1

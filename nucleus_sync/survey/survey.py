@@ -25,6 +25,7 @@ from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_
 from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
 from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.spool import Sorter
+from nucleus_sync.survey.beside import Together
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
     STANDING_ALONE,
@@ -99,6 +100,10 @@ class Survey:
     _refused: dict[str, dict[bytes, Complaint]] = field(default_factory=dict)
     """Scenes by dataset that can't stand beside the others."""
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
+    _lost: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    """By stream, items with records that would be lost with what is deleted."""
+    _kept_scenes: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    """By dataset, scenes that can't be made anew now, because something on them would be lost."""
     _failures: list[Failure] = field(default_factory=list)
     _resources: ResourceChanges = field(default_factory=ResourceChanges)
     _removed: Removed = field(default_factory=Removed)
@@ -139,6 +144,7 @@ class Survey:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
+        self._look_again_at_scenes()
         self._look_again_at_runs()
         self._look_at_removed_tracks()
         for survey in self._slice_surveys():
@@ -166,22 +172,44 @@ class Survey:
             if declared.dataset == dataset and (declared.kind is not Kind.ITEMS):
                 yield from self._records_of(declared)
 
+    def _look_again_at_scenes(self) -> None:
+        """A scene isn't made anew while something that hangs on it couldn't be sent again."""
+        looked_at = [one for one in declared_streams(self.loaded.spec) if one.address in self._changes]
+        for dataset in self._censuses:
+            lost = frozenset().union(*(self._lost.get(one.address, ()) for one in looked_at if one.dataset == dataset))
+            scenes = self._changes[items_address(dataset)].made_anew if lost else set()
+            self._kept_scenes[dataset] = kept = self._census(dataset).around(lost).intersection(scenes)
+            for declared in looked_at if kept else ():
+                if declared.dataset == dataset:
+                    self._look_at(declared)
+
     def _look_again_at_runs(self) -> None:
         """A named run goes as a whole: what leaves it on one dataset makes all of it go and be sent again."""
         for model in self.loaded.spec.models:
-            losing = [
-                address
-                for address in shared_run(self.loaded.spec, model, self._changes)
-                if len(self._changes[address].gone)
-            ]
-            for declared in declared_streams(self.loaded.spec) if losing else ():
-                if declared.model == model and declared.address in self._changes and declared.address not in losing:
-                    self._changes[declared.address] = self._recompared(declared)
+            of_run = shared_run(self.loaded.spec, model, self._changes)
+            losing = [address for address in of_run if len(self._changes[address].gone)]
+            declared = [one for one in declared_streams(self.loaded.spec) if one.address in of_run]
+            before = {one.address: self._changes[one.address] for one in declared}
+            others = [one for one in declared if losing and one.address not in losing]
+            for one in others:
+                self._changes[one.address] = self._recompared(one, Together(run_goes=True))
+            if at_risk := frozenset(one.address for one in others if self._lost[one.address]):
+                self._changes |= before
+                self._keep_run(declared, losing, at_risk)
 
-    def _recompared(self, declared: DeclaredStream) -> ChangeSet:
+    def _keep_run(self, declared: list[DeclaredStream], losing: list[str], at_risk: frozenset[str]) -> None:
+        """What leaves a run stays in it for now: its deletion would lose records of other streams."""
+        for one in declared:
+            if one.address in losing:
+                self._changes[one.address] = self._recompared(one, Together(run_stays=at_risk))
+        for address in set(losing).difference(one.address for one in declared):
+            self._removed.emptied.remove(address)
+            self._removed.orphaned[address] = self._changes.pop(address).known
+
+    def _recompared(self, declared: DeclaredStream, together: Together) -> ChangeSet:
         tally = self._tally(declared)
         stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally)
-        return self._read(declared, stream, tally, run_goes=True)
+        return self._read(declared, stream, tally, together=together)
 
     def _tally(self, declared: DeclaredStream) -> Tally:
         strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
@@ -302,7 +330,7 @@ class Survey:
         if changes is None:
             self.say(declared.address, f"reading {', '.join(declared.sources)}")
             changes = self._read(declared, stream, tally)
-        changes.token = b"" if tally.waiting else token
+        changes.token = b"" if tally.waiting or changes.waiting else token
         return changes
 
     def _touched_only(
@@ -353,7 +381,7 @@ class Survey:
         tally: Tally,
         among: list[tuple[bytes, bytes]] | None = None,
         *,
-        run_goes: bool = False,
+        together: Together | None = None,
     ) -> ChangeSet:
         """Compare with all that is known, or with what is known `among` the records in question."""
         spec = self.loaded.spec
@@ -371,10 +399,13 @@ class Survey:
             items=self._awaited_items(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
             made_anew=self._made_anew(declared),
-            run_goes=run_goes,
+            together=together or Together(kept=self._kept_scenes.get(declared.dataset, frozenset())),
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
         changes = survey.run()
+        self._lost[declared.address] = survey.lost
+        if together is None and (keep := survey.to_keep(changes)):
+            return self._recompared(declared, keep)
         changes.listed = tally.listed
         if declared.kind is Kind.ITEMS:
             self._items[declared.dataset] = survey.item_keys

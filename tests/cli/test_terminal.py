@@ -48,7 +48,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read until a text has come."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 90
         while text not in self.seen:
             assert time.monotonic() < end, self.seen
             assert self.read(), self.seen
@@ -62,7 +62,7 @@ class Terminal:
         while self.read():
             pass
         os.close(self._ours)
-        return self.process.wait(60)
+        return self.process.wait(90)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
     command = f"{sys.executable} -m nucleus_sync schema; echo code $? >&2"
     done = subprocess.run(
-        ["sh", "-c", f"({command}) | head -n 1"], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60
+        ["sh", "-c", f"({command}) | head -n 1"], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=100
     )
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr

@@ -62,7 +62,7 @@ def finish() -> Callable[[Any], dict[str, Any]]:
 
 def finish_job(job: Any) -> dict[str, Any]:
     """Wait for a job as the SDK does not: `Queued` is not the end."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         status: dict[str, Any] = job.status()
         if status["status"] not in ("Queued", "Running"):
@@ -74,7 +74,7 @@ def finish_job(job: Any) -> dict[str, Any]:
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], None]:
     def wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not holds():
             assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.005)

@@ -82,7 +82,7 @@ class Place:
     def killed_at(self, point: str, nth: int) -> None:
         """An apply that dies there, without a word to anybody."""
         process = self.start(point, str(nth))
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=100)
         assert process.returncode == -signal.SIGKILL, (process.returncode, said)
 
     def apply(self) -> int:
@@ -188,7 +188,7 @@ def uninterrupted(place: Place, folder: Path, town: Town) -> End:
     """The end that all others are measured by."""
     with place.copy_to(folder) as copy:
         process = copy.start()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=100)
         assert process.returncode == 0, said
         passed = Counter(copy.trace.read_text("utf-8").splitlines())
         copy.assert_ended(town, copy.world())

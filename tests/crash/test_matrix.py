@@ -76,7 +76,7 @@ def test_killed_again_and_again(seed: int, scenes: dict[str, Scene], tmp_path: P
     with place.copy_to(tmp_path) as copy:
         for number in range(5):
             process = copy.start(points[(31 * seed + 17 * number) % len(points)], "1")
-            process.communicate(timeout=60)
+            process.communicate(timeout=100)
             copy.assert_honest()
         assert copy.apply() == 0
         copy.assert_ended(town, end.world)

@@ -134,7 +134,7 @@ def test_serving_until_a_signal(tmp_path: Path) -> None:
     process, endpoint = serve(tmp_path)
     assert httpx.get(f"{endpoint}/dataset/details", auth=("key", "")).json() == []
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(90) == 0
 
 
 def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:

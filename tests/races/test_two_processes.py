@@ -33,7 +33,7 @@ def place(tmp_path: Path, town: Town) -> Iterator[Place]:
         yield found
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait for it, with a deadline."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -47,7 +47,7 @@ def is_stopped(process: subprocess.Popen[str]) -> bool:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and what was said."""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=100)
     return process.returncode, said
 
 

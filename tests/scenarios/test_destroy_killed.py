@@ -55,7 +55,7 @@ def killed_at(project: Project, point: str, nth: int) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -205,7 +205,7 @@ def test_130_interrupted(tiny: Project) -> None:
                 running.terminate()
                 break
         rest = running.stdout.read()
-        assert running.wait(20) == Exit.INTERRUPTED, rest
+        assert running.wait(90) == Exit.INTERRUPTED, rest
     tiny.emulator.inject(None)
 
 

@@ -178,3 +178,20 @@ def test_a_refresh_reads_a_named_run(two: Project) -> None:
     values = two.ok("refresh", "--json").json()
     told = {one["address"]: one["verified"] for one in values["streams"]}
     assert (values["drift"], told["model.cnn.predictions.day"], told["model.cnn.predictions.night"]) == (0, 4, 4)
+
+
+def test_a_named_run_stays_while_predictions_on_another_dataset_could_not_be_sent_again(two: Project) -> None:
+    _run(two, {"name": "nightly"})
+    sections = two.declared()
+    sections["sources"]["night-cnn"]["on_invalid"] = "skip"
+    two.declare(**sections)
+    _done(two)
+    write_lines(two.folder / "day-cnn.jsonl", [_guess("a.jpg", 1)])
+    sound = [_guess(item, number) for item in ("a.jpg", "b.jpg") for number in (1, 2)]
+    write_lines(two.folder / "night-cnn.jsonl", [{**sound[0], "confidence": 7}, *sound[1:]])
+    assert _done(two)["delete"] == 0
+    assert len(_predicted(two)) == 8
+    assert "3 deletions wait: a record of model.cnn.predictions.night is at Nucleus" in two.ok("plan").text
+    write_lines(two.folder / "night-cnn.jsonl", sound)
+    assert _done(two)["delete"] == 3
+    assert len(_predicted(two)) == 5

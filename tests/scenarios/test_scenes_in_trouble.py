@@ -49,7 +49,7 @@ def killed_at(project: Project, point: str, nth: int) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -180,3 +180,27 @@ def test_the_sdk_reads_what_was_made_anew(drives: Drives, client: nucleus.Nucleu
     change_structure(drives.project)
     assert drives.project.apply()["exit_code"] == 0
     assert client.datasets[0].get_scene("two") == expected(lidar("two", frames=3))
+
+
+def test_a_scene_is_not_made_anew_while_something_on_it_could_not_be_sent_again(
+    drives: Drives, project: Project
+) -> None:
+    sections = project.declared()
+    for name in ("truth", "cnn"):
+        sections["sources"][name]["on_invalid"] = "skip"
+    project.declare(**sections)
+    assert project.apply()["exit_code"] == 0
+    before = project.dataset()
+    change_structure(project)
+    sound = [cuboid("one/0/pc"), cuboid("two/0/pc"), box("two/1/cam"), road("one"), road("two")]
+    write_lines(project.folder / "truth.jsonl", [*sound[:1], cuboid("two/0/pc", geometry={}), *sound[2:]])
+    summary = project.apply()
+    assert (summary["exit_code"], summary["create"], summary["delete"]) == (0, 0, 0)
+    assert project.dataset() == before
+    assert "1 deletion on two waits" in project.ok("plan").text
+    write_lines(project.folder / "truth.jsonl", sound)
+    write_lines(project.folder / "cnn.jsonl", [{**cuboid("two/0/pc", 7), "confidence": "high"}])
+    assert project.apply()["delete"] == 0
+    assert project.dataset() == before
+    write_lines(project.folder / "cnn.jsonl", [cuboid("two/0/pc", 7, confidence=0.5)])
+    assert_whole(project)

@@ -36,7 +36,7 @@ def browse(tmp_path: Path) -> Callable[..., bytes]:
 
     def run(*arguments: str) -> bytes:
         flags = (*FLAGS, f"--user-data-dir={tmp_path / 'browser'}")
-        return subprocess.run([str(BROWSER), *flags, *arguments], check=True, capture_output=True, timeout=60).stdout
+        return subprocess.run([str(BROWSER), *flags, *arguments], check=True, capture_output=True, timeout=90).stdout
 
     return run
 

@@ -19,7 +19,7 @@ import pytest
 
 from nucleus_sync.emulator.server import Emulator
 
-from .conftest import Watched, eventually
+from .conftest import DEADLINE, Watched, eventually
 from .writers import image, renamed
 
 Held = Callable[[], dict[str, Any]]
@@ -48,7 +48,7 @@ class Process:
         """Status and body of the health port's answer."""
         address = self.events("watching")[-1]["health"].rstrip("/")
         try:
-            with urllib.request.urlopen(address + path, timeout=10) as answer:
+            with urllib.request.urlopen(address + path, timeout=DEADLINE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -56,7 +56,7 @@ class Process:
     def end(self, sign: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""
         self.process.send_signal(sign)
-        return self.process.wait(30)
+        return self.process.wait(DEADLINE)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_sigterm_lets_the_round_under_way_end(
 ) -> None:
     renamed(watched.images / "a.png", image(1))
     emulator.inject([{"match": {"job": "*"}, "effect": {"slow": 1}}])
-    one = begin("--grace", "20")
+    one = begin("--grace", "80")
     eventually(lambda: one.events("job_submitted"))
     assert one.end() == 0
     assert one.events("round_finished")[-1]["outcome"] == "good"
@@ -154,14 +154,14 @@ def test_another_name_for_this_machine_is_refused(watched: Watched, begin: Calla
     address = one.events("watching")[-1]["health"]
     request = urllib.request.Request(address, headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=DEADLINE)
 
 
 def test_systemd_is_told(watched: Watched, begin: Callable[..., Process], tmp_path: Path) -> None:
     renamed(watched.images / "a.png", image(1))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(tmp_path / "notify"))
-        channel.settimeout(20)
+        channel.settimeout(DEADLINE)
         one = begin(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000")
         said: set[str] = set()
         while not {"READY=1", "WATCHDOG=1"} <= said:
@@ -175,5 +175,5 @@ def test_systemd_is_told(watched: Watched, begin: Callable[..., Process], tmp_pa
 def test_once_ends_with_the_rounds_code(watched: Watched, begin: Callable[..., Process], held: Held) -> None:
     renamed(watched.images / "a.png", image(1))
     one = begin("--once")
-    assert one.process.wait(30) == 0
+    assert one.process.wait(DEADLINE) == 0
     assert set(held()) == {"a.png"}

@@ -249,13 +249,16 @@ def test_polling_sees_what_events_would_tell(watched: Watched, held: Held) -> No
 def test_a_file_that_goes_and_comes_back_is_never_deleted(watched: Watched, emulator: Emulator, held: Held) -> None:
     for number in range(6):
         renamed(watched.images / f"{number}.png", image(number))
-    watched.start(rescan=0.1, settle=3)
+    watched.start(rescan=0.1)
     eventually(lambda: len(held()) == 6)
+    eventually(watched.service_rests)
+    go_on = watched.stop_the_clock()
     for turn in range(3):
         (watched.images / "1.png").unlink()
         looks = len(watched.rounds())
-        eventually(lambda looks=looks: len(watched.rounds()) > looks)
+        eventually(lambda looks=looks: len(watched.rounds()) > looks + 1)
         (watched.images / "1.png").write_bytes(image(100 + turn))
+    go_on()
     eventually(lambda: sum(one.update for one in watched.rounds()) >= 1)
     assert sum(one.delete for one in watched.rounds()) == 0
 
