@@ -206,6 +206,10 @@ class Survey:
             self._removed.emptied.remove(address)
             self._removed.orphaned[address] = self._changes.pop(address).known
 
+    def _together(self, declared: DeclaredStream) -> Together:
+        is_of_scenes = declared.kind is Kind.SCENES
+        return Together(kept=self._kept_scenes.get(declared.dataset, frozenset()) if is_of_scenes else frozenset())
+
     def _recompared(self, declared: DeclaredStream, together: Together) -> ChangeSet:
         tally = self._tally(declared)
         stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally)
@@ -399,7 +403,7 @@ class Survey:
             items=self._awaited_items(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
             made_anew=self._made_anew(declared),
-            together=together or Together(kept=self._kept_scenes.get(declared.dataset, frozenset())),
+            together=together or self._together(declared),
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
         changes = survey.run()
