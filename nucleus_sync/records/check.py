@@ -27,7 +27,7 @@ from nucleus_sync.records.record import Record
 from nucleus_sync.records.scene import LidarScene, VideoScene
 
 REMOTE_SCHEMES = ("http://", "https://", "s3://", "gs://")
-_LONGEST_METADATA = 64 * 1024
+LONGEST_METADATA = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,11 @@ def polygon_complaints(vertices: list[Point]) -> Iterator[Complaint]:
     infinite = list(_finite(vertices))
     if infinite:
         yield from infinite
-    elif _is_flat(vertices):
+    elif is_flat(vertices):
         yield Complaint("polygon without area", f"{len(vertices)} points on one line: no area")
 
 
-def _is_flat(vertices: list[Point]) -> bool:
+def is_flat(vertices: list[Point]) -> bool:
     """Whether all points lie on one line: cheaper and stricter than an area of zero, which a figure of 8 has."""
     first = vertices[0]
     along_x = along_y = 0.0
@@ -205,7 +205,7 @@ def _value(key: str, value: Any) -> Iterator[Complaint]:
     match value:
         case float() if not isfinite(value):
             yield Complaint("number is not finite", f"metadata key {key} is {number_words(value)}")
-        case str() if len(value) > _LONGEST_METADATA:
+        case str() if len(value) > LONGEST_METADATA:
             yield Complaint(
                 "metadata value is very long", f"metadata key {key}: {len(value):,} characters", grave=False
             )

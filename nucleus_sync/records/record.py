@@ -42,10 +42,7 @@ def key_of(record: Record) -> bytes:
 
 def wire_line(record: Record) -> bytes:
     """The record as one line of NDJSON, without the newline (docs/wire.md §3.1)."""
-    match record:
-        case LocalItem():
-            return _line(record.item)
-        case PaintedMask():
-            return _line(record.mask)
-        case _:
-            return _line(record)
+    kind = record.__class__
+    if kind is LocalItem:
+        return _line(record.item)  # type: ignore[union-attr]
+    return _line(record.mask if kind is PaintedMask else record)  # type: ignore[union-attr]

@@ -6,39 +6,26 @@ import dataclasses
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from functools import cache
 from itertools import islice
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
-from msgspec.structs import replace
+from msgspec import Raw, Struct
+from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.annotation import Annotation, BoxGeometry, Mask
-from nucleus_sync.records.check import complaints
+from nucleus_sync.records.annotation import BoxGeometry
 from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
-from nucleus_sync.records.item import Item
-from nucleus_sync.records.key import (
-    annotation_id,
-    annotation_key,
-    category_key,
-    is_unnumbered,
-    item_key,
-    mask_key,
-    unnumbered_key,
-)
+from nucleus_sync.records.key import annotation_key, category_key, mask_key, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.judge import is_sound
-from nucleus_sync.sources.line_file import LineFile, PlacedLine, without_mark
+from nucleus_sync.sources.line_file import LineFile, without_mark
 from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings
-from nucleus_sync.sources.scene_line import scene_of
-from nucleus_sync.sources.walk import shown
-from nucleus_sync.sources.wire_errors import TYPES, Why, unknown_type, why_not_json, why_not_record
+from nucleus_sync.sources.record_line import BROKEN, decoded, members_of, plain_record, why_not
+from nucleus_sync.sources.wire_errors import Why
 from nucleus_sync.spec.place import resolve
 
 if TYPE_CHECKING:
@@ -47,14 +34,6 @@ if TYPE_CHECKING:
 _SEED = seed_of("records", 1)
 _LOCATOR = struct.Struct(">QIQ")
 _PEEKED_LINES = 1000
-_EXACT_IN_JAVASCRIPT = 2**53
-_BY_ITEM = ("category", "multicategory")
-_NO_TYPE = object()
-_NULLABLE = frozenset({"width", "height", "embedding_info", "taxonomy_name", "confidence", "class_pdf"}) | {
-    *("frame_rate", "video_url", "frames", "tracks", "upload_to_scale")
-}
-"""Left out on the wire when unset; other programs write null."""
-_TRANSPORT_KEYS = frozenset({"type", "update", "item_id", "dataset_id"})
 
 
 class _Head(Struct, gc=False):
@@ -73,14 +52,8 @@ class _Head(Struct, gc=False):
 
 
 _head = msgspec.json.Decoder(_Head).decode
-_members = msgspec.json.Decoder(dict[str, Raw]).decode
-_item: Callable[[bytes], Item] = msgspec.json.Decoder(Item).decode
-_annotation: Callable[[bytes], Annotation] = msgspec.json.Decoder(Annotation).decode
-# One of the vendor's own examples writes a mask's index as text.
-_mask: Callable[[bytes], Mask] = msgspec.json.Decoder(Mask, strict=False).decode
 _box: Callable[[Raw], BoxGeometry] = msgspec.json.Decoder(BoxGeometry).decode
 _any = msgspec.json.decode
-_encode = msgspec.json.encode
 
 
 class _Sort(Enum):
@@ -113,22 +86,29 @@ class RecordsReader:
         return self._file.state()
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
-        """Every line of that kind, with the key that it spells out; one without an annotation id is unnumbered."""
+        """Every line of that kind, with the key that it spells out; one without an annotation id is unnumbered.
+
+        Plain tuples in the shape of Seen. One loop with local names: it runs once for each of millions.
+        """
         wanted = _WANTED.get(kind, _Sort.ANNOTATION)
         begins_with: _Sort | None = None
-        pack = _LOCATOR.pack
+        pack, hashed = _LOCATOR.pack, xxh3_64_digest
         for number, offset, line in self._file.lines():
-            if line.isspace():
-                continue
             text = line.strip() if number > 1 else without_mark(line).strip()
+            if not text and line.isspace():
+                continue
             try:
                 head = _head(text)
-                sort = _sort_of(head)
-                if sort is wanted and head.reference_id and (b"\\u0000" not in text or not _holds_nul(head)):
-                    key = _key(head) if sort is _Sort.ANNOTATION else item_key(head.reference_id)
-                    yield Seen(key, raw_hash(text, _SEED), pack(offset, len(line), number))
+                sort = _Sort.ITEM if head.image_url else _sort_of(head)
+                reference_id = head.reference_id
+                if sort is wanted and reference_id and (b"\\u0000" not in text or not _holds_nul(head)):
+                    key = reference_id.encode() if sort is not _Sort.ANNOTATION else _key(head)
+                    digest = hashed(text, _SEED)
+                    if digest == LOOK_AGAIN:
+                        digest = raw_hash(text, _SEED)
+                    yield key, digest, pack(offset, len(line), number)  # type: ignore[misc]
                     continue
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            except BROKEN:
                 sort = _looks_like(text)
             if sort is None:
                 if begins_with is None:
@@ -139,14 +119,16 @@ class RecordsReader:
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """Raises SourceError when a line isn't what it was in the scan."""
+        unpack, hashed = _LOCATOR.unpack, xxh3_64_digest
         with self._file.pieces() as piece:
             for pick in picks:
-                offset, length, number = _LOCATOR.unpack(pick.locator)
+                key, raw, locator = pick
+                offset, length, number = unpack(locator)
                 text = without_mark(piece(offset, length)).strip()
-                if pick.raw not in (LOOK_AGAIN, raw_hash(text, _SEED)):
+                if hashed(text, _SEED) != raw and raw != LOOK_AGAIN and raw_hash(text, _SEED) != raw:
                     fix = "wait until it is complete, then try again"
                     raise SourceError("the file changed while it was read", where=self._file.name, fix=fix)
-                record = self._record(kind, text, pick.key, number, report)
+                record = plain_record(kind, text) or self._record(kind, text, key, number, report)
                 if record is not None:
                     yield pick, record
 
@@ -171,17 +153,14 @@ class RecordsReader:
     # --- decoding ---------------------------------------------------------------------------------------------
 
     def _record(self, kind: Kind, text: bytes, key: bytes, number: int, report: Report) -> Record | None:
-        """The record of a line, with its final annotation id, or None with the reason reported."""
+        """The record of a line that isn't plain, with its final annotation id, or None with the reason reported."""
         found: list[Why] = []
         try:
-            record = _decoded(kind, text, key, found)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            report(self._problem(number, _why(text, error), key=key))
+            record = decoded(kind, text, key, found)
+        except BROKEN as error:
+            report(self._problem(number, why_not(text, error), key=key))
             return None
-        # Places are made only where there is something to say: it halves the time for sound records.
-        if any(True for _ in complaints(record)) and not is_sound(
-            record, key, self._source, self._where(number), f"line {number}", report
-        ):
+        if not is_sound(record, key, self._source, self._where(number), f"line {number}", report):
             return None
         for why in found:
             report(self._problem(number, why, Severity.FINDING, key))
@@ -189,20 +168,14 @@ class RecordsReader:
 
     def _begins_with(self) -> _Sort:
         """What the first line that is sound holds."""
-        for number, _, line in self._peek():
+        for number, _, line in islice(self._file.lines(), _PEEKED_LINES):
             try:
                 sort = _sort_of(_head(without_mark(line) if number == 1 else line))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            except BROKEN:
                 continue
             if sort is not None:
                 return sort
         return _Sort.ITEM
-
-    def _peek(self) -> Iterator[PlacedLine]:
-        for placed in self._file.lines():
-            if placed.number > _PEEKED_LINES:
-                return
-            yield placed
 
     def _where(self, number: int) -> Where:
         return Where(self._file.name, f"line {number}")
@@ -284,55 +257,13 @@ def _numbers_in(value: Any) -> Iterator[float]:
                 yield from _numbers_in(inner)
 
 
-def _decoded(kind: Kind, text: bytes, key: bytes, found: list[Why]) -> Record:
-    """The record of a line; what is worth knowing goes to `found`."""
-    members = _members(text)
-    try:
-        record = _as_asked(kind, text, members, key, found)
-    except msgspec.ValidationError:
-        given = {name: value for name, value in members.items() if name not in _NULLABLE or bytes(value) != b"null"}
-        if len(given) == len(members):
-            raise
-        found.clear()
-        return _decoded(kind, _encode(given), key, found)
-    found += [*_unknown_keys(record, members), *_long_numbers(getattr(record, "metadata", UNSET))]
-    return _as_ground_truth(record, found) if kind is Kind.ANNOTATIONS else record
-
-
-def _as_asked(kind: Kind, text: bytes, members: dict[str, Raw], key: bytes, found: list[Why]) -> Record:
-    if kind is Kind.ITEMS:
-        return _item(text)
-    return scene_of(text, members) if kind is Kind.SCENES else _typed(text, members, key, found)
-
-
-def _typed(text: bytes, members: dict[str, Raw], key: bytes, found: list[Why]) -> Annotation:
-    kind = _any(members["type"]) if "type" in members else _NO_TYPE
-    if kind not in (*TYPES, _NO_TYPE):
-        raise _UnknownType(kind)
-    if kind in _BY_ITEM or kind == "mask":
-        return _mask(text) if kind == "mask" else _annotation(text)
-    if bytes(members.get("annotation_id", b"null")) != b"null":
-        return _annotation(text)
-    numbered = annotation_id(key)
-    if numbered is None or is_unnumbered(key):
-        raise SourceError("a record without annotation_id was picked before it had its number")
-    found.append(Why("no annotation_id: derived", f"no annotation_id: {numbered} derived, the same on every run"))
-    return _annotation(_encode(members | {"annotation_id": Raw(_encode(numbered))}))
-
-
-class _UnknownType(msgspec.ValidationError):
-    def __init__(self, value: Any) -> None:
-        super().__init__("unknown type")
-        self.value = value
-
-
 def _why_without_key(text: bytes) -> Why:
     """Why a line has no key: it isn't JSON, or its reference id isn't one."""
     try:
-        members = _members(text)
+        members = members_of(text)
         head = _head(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        return _why(text, error)
+    except BROKEN as error:
+        return why_not(text, error)
     if "reference_id" not in members:
         return Why("reference_id is missing", "reference_id is missing")
     if head.reference_id is None:
@@ -343,80 +274,3 @@ def _why_without_key(text: bytes) -> Why:
         wanted = "neither image_url (an item) nor frames or video_url (a scene) nor type (an annotation or prediction)"
         return Why("neither item nor annotation", f"the line has {wanted}")
     return Why("an id holds a NUL", "an id holds a NUL character")
-
-
-def _why(text: bytes, error: Exception) -> Why:
-    match error:
-        case _UnknownType():
-            return unknown_type(error.value)
-        case msgspec.ValidationError() if "out of range" not in str(error):
-            broken = _why_malformed(text)
-            return broken or why_not_record(error)
-        case _:
-            return why_not_json(text, error)
-
-
-def _why_malformed(text: bytes) -> Why | None:
-    """A line can be malformed behind the place where it first stops to be a record: that comes first."""
-    try:
-        _any(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        return why_not_json(text, error)
-    return None
-
-
-# --- findings ---------------------------------------------------------------------------------------------------
-
-
-def _unknown_keys(record: Record, members: dict[str, Raw]) -> Iterator[Why]:
-    """Members that Nucleus doesn't know are left out: say so, unless there is nothing in them."""
-    unknown = members.keys() - _known_keys(type(record))
-    if not unknown:
-        return
-    full = sorted(name for name in unknown if bytes(members[name]) not in (b"null", b"{}", b"[]", b'""'))
-    if full:
-        words = f"{_name_of(record)} has no {', '.join(map(shown, full))}"
-        yield Why(f"unknown key: {words}", f"{words}: left out")
-
-
-def _name_of(record: Record) -> str:
-    if isinstance(record, LidarScene | VideoScene):
-        return "a scene"
-    return str(record.__struct_config__.tag or "item")
-
-
-@cache
-def _known_keys(kind: type[Record]) -> frozenset[str]:
-    return frozenset(kind.__struct_fields__) | _TRANSPORT_KEYS
-
-
-def _long_numbers(metadata: Any) -> Iterator[Why]:
-    """Whole numbers that JavaScript would round, Nucleus's viewer perhaps too."""
-    for path, number in _whole_numbers(metadata, ""):
-        if abs(number) > _EXACT_IN_JAVASCRIPT:
-            yield Why("number above 2^53", f"metadata key {shown(path)}: {number} is above 2^53: kept exact")
-
-
-def _whole_numbers(value: Any, path: str) -> Iterator[tuple[str, int]]:
-    match value:
-        case bool():
-            return
-        case int():
-            yield path, value
-        case dict():
-            for key, inner in value.items():
-                yield from _whole_numbers(inner, f"{path}.{key}" if path else key)
-        case list():
-            for number, inner in enumerate(value):
-                yield from _whole_numbers(inner, f"{path}[{number}]")
-
-
-def _as_ground_truth(record: Record, found: list[Why]) -> Record:
-    """A ground-truth record has no confidence on the wire (docs/wire.md §5.6)."""
-    confidence = getattr(record, "confidence", UNSET)
-    if confidence is UNSET and getattr(record, "class_pdf", UNSET) is UNSET:
-        return record
-    cause = "confidence on a ground-truth record"
-    above = ", and above 1" if confidence is not UNSET and confidence > 1 else ""
-    found.append(Why(cause, f"{cause}{above}: left out"))
-    return replace(record, confidence=UNSET, class_pdf=UNSET)

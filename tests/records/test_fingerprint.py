@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nucleus_sync.records.annotation import Box, BoxGeometry
+from nucleus_sync.records.annotation import Box, BoxGeometry, Category, Mask, Point, Polygon, Segment, Vertices
 from nucleus_sync.records.fingerprint import changed_parts, content_hash, seed_of
-from nucleus_sync.records.record import Kind
+from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.record import Kind, Record
 
 
 def box(**metadata: object) -> Box:
@@ -27,3 +28,42 @@ def test_the_order_of_keys_is_no_difference_beside_a_large_integer() -> None:
 
 def test_a_seed_may_hold_a_large_integer() -> None:
     assert seed_of("x", 2**64) != seed_of("x", 2**64 + 1)
+
+
+IMAGE = {"reference_id": "a.jpg", "image_url": "s3://b/a.jpg"}
+LABEL = {"label": "car", "reference_id": "a.jpg", "annotation_id": "1"}
+GEOMETRY = BoxGeometry(1, 2, 3, 4)
+RING = Vertices([Point(0, 0), Point(1, 0), Point(0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("record", "hashed"),
+    [
+        (Item(**IMAGE), "6fa5e186b048627a15e088896b140526"),
+        (Item(**IMAGE, metadata={"b": 1, "a": [None, {"z": 1.5, "y": True}]}), "35d466369d1f82cb15e08889da1d0526"),
+        (Item(**IMAGE, metadata={"n": 2**70}, width=10), "d7572a1672d6140415e02c47e4e20526"),
+        (
+            Item(reference_id="a", image_url="s3://b/ä.jpg", width=10, height=20.5, embedding_info={"x": [1.0]}),
+            "d097e13ee17510d430832d916b14fb92",
+        ),
+        (
+            LocalItem(
+                item=Item(reference_id="a", image_url="a", width=3, height=4), path="/a", size=1, digest=b"0" * 16
+            ),
+            "bdba58323a968940d9b4852c6b140526",
+        ),
+        (Box(**LABEL, geometry=GEOMETRY), "44202c7d70f0a634b75f6fd26b14bd9c"),
+        (
+            Box(**LABEL, geometry=GEOMETRY, confidence=0.5, metadata={"b": 1, "a": 2}),
+            "1f7607125983f302b75f6fd2e392be23",
+        ),
+        (Polygon(**LABEL, geometry=RING, track_reference_id="t"), "8806184bd3f59b00dfd26fd26b148a79"),
+        (Category(label="rain", reference_id="a.jpg", taxonomy_name="weather"), "4e37e2aa3e0a13277f07c3846b14bd9c"),
+        (
+            Mask(mask_url="s3://b/m.png", annotations=[Segment(label="a", index=1)], reference_id="a.jpg"),
+            "83b76cee479c8c05a6a4ac4805260526",
+        ),
+    ],
+)
+def test_fingerprints_stay_what_they_are_in_every_ledger(record: Record, hashed: str) -> None:
+    assert content_hash(record).hex() == hashed

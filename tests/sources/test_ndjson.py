@@ -64,7 +64,7 @@ def numbered(seen: list[Seen]) -> list[Pick]:
 
 def everything(of: RecordsReader, kind: Kind) -> tuple[list[Seen], list[Any], list[Problem]]:
     problems: list[Problem] = []
-    seen = list(of.scan(kind, problems.append))
+    seen = [Seen(*each) for each in of.scan(kind, problems.append)]
     return seen, [record for _, record in of.read(kind, numbered(seen), problems.append)], problems
 
 
