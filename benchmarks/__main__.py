@@ -44,6 +44,8 @@ class Bench:
             "NUCLEUS_ENDPOINT": endpoint,
             "NUCLEUS_API_KEY": "any",
             "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
+            # An installed program has its bytecode; empty means that it may be written.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         self.figures: dict[str, dict[str, list[Cost]]] = {}
 

@@ -7,16 +7,18 @@ import re
 import time
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from unicodedata import normalize
 
-import imagesize
 from xxhash import xxh3_64_hexdigest, xxh3_128, xxh3_128_digest
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
 from nucleus_sync.sources.reader import Surroundings
 from nucleus_sync.sources.walk import Found, shown
+
+if TYPE_CHECKING:
+    import imagesize
 
 _HEAD = 1024
 _BLOCK = 1 << 20
@@ -191,6 +193,9 @@ def _likely(head: bytes) -> str:
 
 def _info(file: BinaryIO) -> imagesize.ImageInfo | None:
     """Stored size (EXIF rotation not applied), orientation and channels."""
+    # It brings a whole HTTP client along, for images that it could fetch.
+    import imagesize
+
     file.seek(0)
     try:
         info = imagesize.get_info(file, dpi=False, exif_rotation=False)

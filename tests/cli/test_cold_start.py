@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,37 @@ def test_a_command_imports_only_what_it_needs(arguments: list[str], spared: set[
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
     assert set(done.stderr.split()) & spared == set()
+
+
+SPEC = """\
+version: 1
+sources:
+  labels: {format: coco, path: labels.json, image_url: "s3://acme/{file_name}"}
+datasets:
+  street: {name: Street, items: [labels], annotations: [labels]}
+"""
+LABELS = {
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 640, "height": 480}],
+    "categories": [{"id": 1, "name": "car"}],
+    "annotations": [{"id": n, "image_id": 1, "category_id": 1, "bbox": [n, 1, 9, 9]} for n in range(10)],
+}
+
+
+def test_a_small_plan_imports_no_client_no_second_process_and_nothing_that_shows_or_watches(tmp_path: Path) -> None:
+    (tmp_path / "nucleus.yaml").write_text(SPEC)
+    (tmp_path / "labels.json").write_text(json.dumps(LABELS))
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "sys.argv = ['nucleus-sync', 'plan']\n"
+        "from nucleus_sync.cli.start import run\n"
+        "run()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "12 to create" in done.stdout
+    spared = {
+        "httpx", "http.client", "rich", "watchdog", "sqlite_utils", "multiprocessing", "zstandard", "pyarrow",
+        "imagesize", "uvicorn",
+    }  # fmt: skip
+    assert set(done.stderr.splitlines()[-1].split()) & spared == set()
