@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from nucleus_sync.api.calls import Call, delete, get, post
 from nucleus_sync.api.exchange import Exchange
 from nucleus_sync.api.pages import rows
+from nucleus_sync.api.retry import Safety
 from nucleus_sync.api.wire import ItemRecords, Job, Json, RemoteItem, stamped
 from nucleus_sync.errors import ApiError, UsageError
 
@@ -125,6 +126,13 @@ def merge_call(dataset_id: str, metadata: dict[str, Json], level: str, *, in_bac
         raise UsageError("no metadata to merge", where=where)
     if not in_background and len(metadata) > METADATA_AT_ONCE:
         raise UsageError(f"{len(metadata)} entries at once; at most {METADATA_AT_ONCE}", where=where)
-    entries: Sequence[Json] = [{"reference_id": key, "metadata": value} for key, value in metadata.items()]
+    entries: list[Json] = [{"reference_id": key, "metadata": value} for key, value in metadata.items()]
+    for entry in entries:
+        # As the SDK does it: a camera stands in both places.
+        if level == "item" and entry["metadata"].get("camera_params"):
+            entry["camera_params"] = entry["metadata"]["camera_params"]
     query = {"async": "1" if in_background else "0"}
-    return post("dataset", dataset_id, "metadata", body={"metadata": entries, "level": level}, query=query)
+    # A job that nobody knows of might put an older value in place of a newer one.
+    safety = Safety.UPSERT if in_background else Safety.IDEMPOTENT
+    body = {"metadata": entries, "level": level}
+    return post("dataset", dataset_id, "metadata", body=body, query=query, safety=safety)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, repeat
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import IO
 
 from nucleus_sync.apply.masks import MASKS_PER_REQUEST, MaskBatch, written
-from nucleus_sync.errors import SourceError
-from nucleus_sync.records.fingerprint import RAW_SIZE
+from nucleus_sync.apply.merging import MetadataBatch, is_mere_metadata, metadata_batches
+from nucleus_sync.apply.reread import reread
 from nucleus_sync.records.item import LocalItem
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import wire_line
-from nucleus_sync.sources.reader import Pick
 from nucleus_sync.spool import Row
 from nucleus_sync.survey.changes import Change, ChangeSet
 from nucleus_sync.survey.lines import KeptLines
@@ -59,7 +57,7 @@ class PhotoBatch:
         """Nothing was spooled."""
 
 
-Batch = LineBatch | PhotoBatch | MaskBatch
+Batch = LineBatch | PhotoBatch | MaskBatch | MetadataBatch
 
 
 @dataclass
@@ -75,6 +73,7 @@ class Cutter:
 
     def batches(self) -> Iterator[Batch]:
         """Batches in reading order. Raises SourceError when a file has changed since it was compared."""
+        yield from metadata_batches(self.changes)
         lines = _Lines(self.scratch, self.changes.kept)
         photos: list[tuple[Row, LocalItem]] = []
         masks = MaskBatch([], [])
@@ -115,29 +114,14 @@ class Cutter:
                 yield from self._read_again(rows)
 
     def _rows(self) -> Iterator[Row]:
-        if not self.leave_out:
-            return iter(self.changes.sent)
-        return (row for row in self.changes.sent if row[1] not in self.leave_out)
+        rows = iter(self.changes.sent)
+        if self.changes.merges:
+            rows = (row for row in rows if not is_mere_metadata(self.changes, row))
+        return (row for row in rows if row[1] not in self.leave_out) if self.leave_out else rows
 
     def _read_again(self, rows: Iterator[Row]) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask]]:
-        stream = self.changes.stream
-        assert stream is not None  # noqa: S101  (a stream that was not read has no changes)
-        waiting: deque[Row] = deque()
-        for pick, record in stream.read(_picks(rows, waiting)):
-            row = waiting.popleft()
-            if row[1] != pick.key or row[0] != pick.locator:
-                raise SourceError(
-                    "changed while it was read: a record that was sound is no longer there",
-                    where=str(stream.where(row[0])),
-                    fix="run again once the export is complete",
-                )
+        for row, record in reread(self.changes.stream, rows):
             yield row, record if isinstance(record, LocalItem | PaintedMask) else wire_line(record) + b"\n"
-
-
-def _picks(rows: Iterator[Row], waiting: deque[Row]) -> Iterator[Pick]:
-    for row in rows:
-        waiting.append(row)
-        yield Pick(row[1], row[2][:RAW_SIZE], row[0])
 
 
 class _Lines:

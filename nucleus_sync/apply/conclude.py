@@ -11,6 +11,7 @@ from typing import assert_never
 
 from nucleus_sync.api.poller import JobOutcome
 from nucleus_sync.api.states import Ending, JobError
+from nucleus_sync.apply.merging import METADATA_JOB
 from nucleus_sync.apply.readback import missing_of
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
 from nucleus_sync.apply.scene_readback import SCENE_JOBS, missing_scenes
@@ -114,6 +115,8 @@ def _count(tally: StepTally, sent: Sent, verdict: Verdict) -> int:
 async def judge(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdict:
     """What an outcome means for the records of a batch."""
     match outcome.ending:
+        case Ending.DONE | Ending.PARTIAL if sent.job_type == METADATA_JOB:
+            return _merged(sent, outcome)
         case Ending.DONE | Ending.PARTIAL:
             return await _mostly_in(runtime, sent, outcome)
         case Ending.STUCK | Ending.LOST:
@@ -149,6 +152,23 @@ async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdi
     state = BatchState.PARTIAL if rejections or doubtful else BatchState.DONE
     problem = f"{len(doubtful):,} records could not be verified; the next apply sends them again" if doubtful else ""
     return Verdict(state, tuple(rejections), doubtful, problem)
+
+
+def _merged(sent: Sent, outcome: JobOutcome) -> Verdict:
+    """What became of a merge of metadata, whose message nobody has described: all errors must name a record.
+
+    An item that is gone is no reason to refuse its record: it is sent whole by the next apply.
+    """
+    rejections, unmatched = matched(sent, outcome.errors)
+    gone = {rejection.key for rejection in rejections if rejection.lacks_item}
+    rejections = [rejection for rejection in rejections if rejection.key not in gone]
+    told = gone.union(rejection.key for rejection in rejections)
+    accounted = outcome.errors_complete and not unmatched and (outcome.ending is Ending.DONE or told)
+    doubtful = frozenset(gone if accounted else sent.changes.keys() - {one.key for one in rejections})
+    if not doubtful:
+        return Verdict(BatchState.PARTIAL if rejections else BatchState.DONE, tuple(rejections))
+    problem = f"{len(doubtful):,} records were not merged; the next apply sends them whole"
+    return Verdict(BatchState.PARTIAL, tuple(rejections), doubtful, problem)
 
 
 def _reason(change: Change, unmatched: Sequence[JobError], outcome: JobOutcome) -> str:

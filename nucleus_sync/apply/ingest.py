@@ -10,8 +10,10 @@ from operator import itemgetter
 
 from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
 from nucleus_sync.apply.conclude import Sent, conclude, write_down
+from nucleus_sync.apply.held_metadata import with_held
 from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.masks import MaskBatch, deliver_masks
+from nucleus_sync.apply.merging import METADATA_JOB, MetadataBatch
 from nucleus_sync.apply.model_run import named_run
 from nucleus_sync.apply.run_free import MOST_BYTES, MOST_RECORDS, send_at_once
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
@@ -25,6 +27,7 @@ from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams
+from nucleus_sync.survey.metadata_names import remember_names
 
 JOB_TYPES = {
     Kind.ITEMS: "uploadDatasetItems",
@@ -54,9 +57,10 @@ async def ingest(runtime: Runtime, step: Step, tally: StepTally) -> None:
 
 
 def remember_types(runtime: Runtime, changes: ChangeSet) -> None:
-    """Types of metadata keys are remembered before they are sent: Nucleus may have seen them even if we crash."""
+    """Metadata keys and their types are remembered before they are sent: Nucleus may have seen them if we crash."""
     if changes.metadata_types:
         runtime.ledger.add_metadata_types(changes.address, changes.metadata_types)
+    remember_names(runtime.ledger, changes)
 
 
 async def probe(runtime: Runtime, step: Step, tally: StepTally) -> None:
@@ -117,6 +121,16 @@ async def _target(runtime: Runtime, address: str) -> Target:
     return Target(declared, dataset_id, model_id, dataset_kind, run_id, is_run_free)
 
 
+def _job_type_of(batch: Batch, target: Target) -> str:
+    match batch:
+        case MaskBatch():
+            return ""
+        case MetadataBatch():
+            return METADATA_JOB
+        case _:
+            return target.job_type
+
+
 @dataclass
 class _Sender:
     runtime: Runtime
@@ -153,6 +167,9 @@ class _Sender:
     async def _send(self, batch: Batch) -> None:
         room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
         try:
+            if isinstance(batch, LineBatch | PhotoBatch):
+                changes = self.runtime.changes[self.step.address]
+                batch = await with_held(self.runtime, self.target.dataset_id, changes, batch)
             await self._deliver(batch)
         except (ApiError, SourceError, StepFailed) as error:
             # Of this batch only: those in flight beside it go on.
@@ -165,7 +182,7 @@ class _Sender:
         """Raises ApiError and its like for this batch alone."""
         if isinstance(batch, LineBatch) and batch.staged:
             await stage(self.runtime, self.target.declared.sources, batch.staged)
-        job_type = "" if isinstance(batch, MaskBatch) else self.target.job_type
+        job_type = _job_type_of(batch, self.target)
         sent = await asyncio.to_thread(self._prepare, batch.rows, job_type)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
         if isinstance(batch, MaskBatch):
@@ -222,9 +239,11 @@ class _Sender:
         target = self.target
         return Sent(number, request_id, new.job_type, target.dataset_id, does, lookup, stream.where, target.model_id)
 
-    async def _upload(self, batch: PhotoBatch | LineBatch, request_id: str) -> str:
+    async def _upload(self, batch: PhotoBatch | LineBatch | MetadataBatch, request_id: str) -> str:
         uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id
         match batch:
+            case MetadataBatch():
+                return (await self.runtime.api.items.start_metadata_merge(dataset_id, batch.metadata)).job_id
             case PhotoBatch():
                 async with self._uploads:
                     return (await uploads.images(dataset_id, batch.items, True)).job_id

@@ -9,13 +9,16 @@ from itertools import groupby
 from typing import Any
 
 from nucleus_sync.api.parsed import parsed
+from nucleus_sync.api.wire import RemoteItem
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, NotFound
 from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts, content_hash, is_painted
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import is_mask, item_of
+from nucleus_sync.records.merged import KeySets, as_they_are
 from nucleus_sync.records.record import Kind, key_of
 from nucleus_sync.survey.changes import CREATE, Change
+from nucleus_sync.survey.metadata_names import key_sets
 
 _ITEMS_READ_BACK = 2_000
 _AT_ONCE = 16
@@ -27,6 +30,7 @@ class _Place:
 
     dataset_id: str
     model_id: str | None
+    keys: KeySets
 
 
 async def missing_of(
@@ -41,7 +45,7 @@ async def missing_of(
     by_item = {item: list(group) for item, group in groupby(in_order, key=lambda change: item_of(change.key))}
     if len(by_item) > _ITEMS_READ_BACK:
         return [], frozenset(change.key for change in changes)
-    place = _Place(dataset_id, model_id)
+    place = _Place(dataset_id, model_id, own_keys(runtime, dataset_id))
     slots = asyncio.Semaphore(_AT_ONCE)
     results = await asyncio.gather(
         *(_looked_up(runtime, place, item.decode(), group, slots) for item, group in by_item.items())
@@ -62,22 +66,35 @@ async def _looked_up(
             return [], [change.key for change in changes]
     missing = [change for change in changes if change.key not in held]
     there = [change for change in changes if change.key in held]
-    return missing, [change.key for change in there if not _is_surely_held(change, held[change.key])]
+    return missing, [
+        change.key for change in there if not any(_is_surely_held(change, content) for content in held[change.key])
+    ]
 
 
-async def _contents(runtime: Runtime, place: _Place, reference_id: str) -> dict[bytes, bytes]:
-    """What Nucleus holds of one item: hashes of contents by key."""
-    held: dict[bytes, bytes] = {}
+def own_keys(runtime: Runtime, dataset_id: str) -> KeySets:
+    """What tells our metadata of a dataset's items from that of others; where that can't be, all is taken for ours."""
+    for name in runtime.spec.datasets:
+        resource = runtime.ledger.resource(f"dataset.{name}")
+        if resource is not None and resource.nucleus_id == dataset_id:
+            return key_sets(runtime.spec, runtime.ledger, name) or as_they_are()
+    return as_they_are()
+
+
+async def _contents(runtime: Runtime, place: _Place, reference_id: str) -> dict[bytes, list[bytes]]:
+    """What Nucleus holds of one item: by key the hashes of the contents that it may be."""
+    held: dict[bytes, list[bytes]] = {}
     if place.model_id is None:
         found = await runtime.api.items.get(place.dataset_id, reference_id)
-        held[reference_id.encode()] = _item_content(found.item)
+        held[reference_id.encode()] = [
+            _item_content(found.item, metadata) for metadata in place.keys.readings(found.item.metadata or {})
+        ]
         records = found.records
     else:
         records = await runtime.api.predictions.on_item(place.dataset_id, place.model_id, reference_id)
     for wire in records:
         record = parsed(wire)
         if record is not None:
-            held[key_of(record)] = content_hash(record)
+            held[key_of(record)] = [content_hash(record)]
     return held
 
 
@@ -99,6 +116,5 @@ def _is_surely_held(change: Change, content: bytes) -> bool:
     return not differs - {"size", "embedding"} or (change.does == CREATE and "metadata" not in differs)
 
 
-def _item_content(item: Any) -> bytes:
-    url = item.source_url or ""
-    return content_hash(Item(reference_id=item.reference_id, metadata=item.metadata or {}, image_url=url))
+def _item_content(item: RemoteItem, metadata: dict[str, Any]) -> bytes:
+    return content_hash(Item(reference_id=item.reference_id, metadata=metadata, image_url=item.source_url or ""))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from nucleus_sync.api.scenes import parsed_scene
+from nucleus_sync.apply.readback import own_keys
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, NotFound
 from nucleus_sync.records.fingerprint import RAW_SIZE, content_hash
@@ -15,6 +18,8 @@ from nucleus_sync.survey.changes import Change
 SCENE_JOBS = frozenset({"uploadLidarScene", "uploadVideoScene"})
 _SCENES_READ_BACK = 2_000
 _AT_ONCE = 16
+_OF_ALL, _OF_SCENE = slice(12, 16), slice(12, 14)
+"""Where a content hash tells of metadata: of the scene and its items, or of the scene alone."""
 
 
 async def missing_scenes(
@@ -26,7 +31,7 @@ async def missing_scenes(
     """
     if len(changes) > _SCENES_READ_BACK:
         return [], frozenset(change.key for change in changes)
-    slots = asyncio.Semaphore(_AT_ONCE)
+    slots, keys = asyncio.Semaphore(_AT_ONCE), own_keys(runtime, dataset_id)
 
     async def is_held(change: Change) -> bool | None:
         async with slots:
@@ -37,13 +42,13 @@ async def missing_scenes(
             except ApiError:
                 return None
         scene = parsed_scene(wire)
-        return None if scene is None else _metadata_of(content_hash(scene)) == _metadata_of(change.stamp[RAW_SIZE:])
+        if scene is None:
+            return None
+        readings = (replace(scene, metadata=metadata) for metadata in keys.readings(scene.metadata))
+        part = _OF_SCENE if keys.are_merged else _OF_ALL
+        return any(content_hash(one)[part] == change.stamp[RAW_SIZE:][part] for one in readings)
 
     found = await asyncio.gather(*map(is_held, changes))
     missing = [change for change, held in zip(changes, found, strict=True) if held is False]
     doubtful = frozenset(change.key for change, held in zip(changes, found, strict=True) if held is None)
     return missing, doubtful
-
-
-def _metadata_of(content: bytes) -> bytes:
-    return content[12:16]

@@ -172,9 +172,11 @@ def merge_metadata(c: sqlite3.Connection, dataset: int, body: Mapping[str, Any])
         new = dict(entry.get("metadata") or {})
         if entry.get("camera_params") and level == "item":
             new["camera_params"] = entry["camera_params"]
-        fault = f"{str(level).capitalize()} with id {name} does not exist." if row is None else kinds.fault(new)
-        if fault:
-            errors.append(fault)
+        if row is None:
+            errors.append(f"{str(level).capitalize()} with id {name} does not exist.")
+            continue
+        if fault := kinds.fault(new):
+            errors.append(f"{str(level).capitalize()} {name}: {fault}")
             continue
         merged = to_json(from_json(row["metadata"]) | new)
         c.execute(f"UPDATE {table} SET metadata = ? WHERE pk = ?", (merged, row["pk"]))

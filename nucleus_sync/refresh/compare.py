@@ -10,7 +10,7 @@ from typing import Any
 
 from nucleus_sync.ledger.known import in_doubt
 from nucleus_sync.plan.diff import outer_join
-from nucleus_sync.records.fingerprint import CONTENT_SIZE, CONTENT_UNKNOWN, RAW_SIZE, changed_parts, is_painted
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, RAW_SIZE, changed_parts, is_painted
 from nucleus_sync.records.key import as_words, is_mask
 from nucleus_sync.records.record import Kind
 from nucleus_sync.records.seen import AS_SEEN
@@ -45,6 +45,8 @@ class Comparison:
     scratch: InitVar[Path]
     urls: bool = False
     """Whether Nucleus reads all images from URLs of ours, so that URLs can be compared."""
+    metadata_told: bool = True
+    """Whether our metadata of items or scenes can be told from that of others."""
     verified: int = 0
     unverified: int = 0
     counts: dict[What, int] = field(default_factory=lambda: dict.fromkeys(What, 0))
@@ -107,19 +109,24 @@ class Comparison:
         content = stamp[RAW_SIZE:]
         if stamp[:RAW_SIZE] == AS_SEEN:
             return self._differing_as_seen(remote.seen, content)
-        if content in (remote.contents[:CONTENT_SIZE], remote.contents[CONTENT_SIZE:]):
+        found = list(remote.each_content())
+        if content in found:
             return []
         if remote.seen == UNREADABLE:
             return ["content"]
-        parts = changed_parts(self.kind, content, remote.contents[:CONTENT_SIZE])
         if self.kind in _OF_METADATA:
-            comparable = ("image", "metadata") if self.urls else ("metadata",)
-            return [part for part in parts if part in comparable]
+            return min((self._comparable(content, each) for each in found), key=len)
+        parts = changed_parts(self.kind, content, found[0])
         if is_mask(key) and is_painted(content):
             return [part for part in parts if part == "label"]
         if parts == ["attributes"] and _may_have_an_embedding(content):
             return []
         return parts or ["content"]
+
+    def _comparable(self, content: bytes, found: bytes) -> list[str]:
+        """The parts that differ of those that come back as they were sent."""
+        comparable = {"image": self.urls, "metadata": self.metadata_told}
+        return [part for part in changed_parts(self.kind, content, found) if comparable.get(part)]
 
     def _differing_as_seen(self, seen: bytes, before: bytes) -> list[str]:
         if seen == before:

@@ -18,6 +18,7 @@ from nucleus_sync.refresh.report import Report, ResourceFinding
 from nucleus_sync.refresh.sample import Sampler
 from nucleus_sync.refresh.streams import Looked, holds_scenes, is_wanted, streams_of
 from nucleus_sync.spool import Sorter
+from nucleus_sync.survey.metadata_names import key_sets
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -91,7 +92,8 @@ class Look:
         ]
         self._scenes = Sorter(self.scratch)
         if holds_scenes(self.ledger, name) and self.sample is None:
-            await remote.read_scenes(self.api, dataset_id, self._scenes)
+            keys = key_sets(self.spec, self.ledger, name)
+            await remote.read_scenes(self.api, dataset_id, keys, self._scenes)
         if self.sample is None:
             await self._streams(wanted)
         else:
@@ -147,10 +149,11 @@ class Look:
         assert either is not None  # noqa: S101  (called with one of them)
         self.say(either.address, "reading what Nucleus holds")
         item_rows, record_rows = Sorter(self.scratch), Sorter(self.scratch)
+        keys = items.keys if items else None
         if annotations is None:
-            await remote.read_items(self.api, either.dataset_id, item_rows)
+            await remote.read_items(self.api, either.dataset_id, keys, item_rows)
         else:
-            await remote.read_export(self.api, either.dataset_id, item_rows, record_rows)
+            await remote.read_export(self.api, either.dataset_id, keys, item_rows, record_rows)
         if items:
             self._compared(items).weigh_all(item_rows.sorted(), self.ledger.known(items.address))
         if annotations:
@@ -159,7 +162,11 @@ class Look:
         record_rows.close()
 
     def _compared(self, stream: Looked) -> Comparison:
-        comparison = Comparison(stream.address, stream.kind, self.scratch, stream.urls)
+        comparison = Comparison(stream.address, stream.kind, self.scratch, stream.urls, stream.keys is not None)
+        if stream.keys is None:
+            comparison.remarks.append(
+                "metadata is not compared: with so many sets of keys, ours can't be told from others'"
+            )
         if stream.kind is Kind.ITEMS and not stream.urls:
             comparison.remarks.append("uploaded images come back under Nucleus's own URL: only metadata is compared")
         if stream.kind is Kind.SCENES:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from msgspec.structs import replace
 
 from nucleus_sync.api.parsed import key_in, parsed
 from nucleus_sync.errors import NotFound
-from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, RAW_SIZE, content_hash
+from nucleus_sync.records.fingerprint import CONTENT_SIZE, CONTENT_UNKNOWN, RAW_SIZE, content_hash
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.scene import VideoScene
@@ -17,6 +19,7 @@ from nucleus_sync.records.seen import seen_annotation, seen_item
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
     from nucleus_sync.api.wire import ItemRecords, Json, RemoteItem
+    from nucleus_sync.records.merged import KeySets
     from nucleus_sync.spool import Sorter
 
 T = TypeVar("T")
@@ -31,20 +34,29 @@ class Remote(NamedTuple):
     key: bytes
     seen: bytes
     contents: bytes
-    """Two content hashes: of items without and with the sizes that Nucleus tells, which nobody may have declared."""
+    """Content hashes, of which any may be that of the record: of items without and with the sizes that Nucleus tells,
+    which nobody may have declared, and all of it again without metadata that may be somebody else's."""
+
+    def each_content(self) -> Iterator[bytes]:
+        """One after the other; the first is of all that there is."""
+        for start in range(0, len(self.contents), CONTENT_SIZE):
+            yield self.contents[start : start + CONTENT_SIZE]
 
 
-def item_row(item: RemoteItem) -> Remote:
+def item_row(item: RemoteItem, keys: KeySets | None) -> Remote:
     """An item's row."""
     url, metadata = item.source_url or "", item.metadata or {}
-    bare = content_hash(Item(reference_id=item.reference_id, metadata=metadata, image_url=url))
-    sized = bare
-    if item.width is not None and item.height is not None:
-        width, height = (int(size) if size == int(size) else size for size in (item.width, item.height))
-        sized = content_hash(
-            Item(reference_id=item.reference_id, metadata=metadata, image_url=url, width=width, height=height)
-        )
-    return Remote(item_key(item.reference_id), seen_item(url, metadata), bare + sized)
+    readings = [metadata] if keys is None else keys.readings(metadata)
+    contents = b"".join(_contents_of(item, url, reading) for reading in readings)
+    return Remote(item_key(item.reference_id), seen_item(url, metadata), contents)
+
+
+def _contents_of(item: RemoteItem, url: str, metadata: dict[str, Any]) -> bytes:
+    bare = Item(reference_id=item.reference_id, metadata=metadata, image_url=url)
+    if item.width is None or item.height is None:
+        return content_hash(bare)
+    width, height = (int(size) if size == int(size) else size for size in (item.width, item.height))
+    return content_hash(bare) + content_hash(replace(bare, width=width, height=height))
 
 
 def record_rows(records: Iterable[Json]) -> Iterator[Remote]:
@@ -55,32 +67,33 @@ def record_rows(records: Iterable[Json]) -> Iterator[Remote]:
         if key is None:
             continue
         if record is None:
-            yield Remote(key, UNREADABLE, UNREADABLE * 2)
+            yield Remote(key, UNREADABLE, UNREADABLE)
         else:
             content = content_hash(record)
             embedded = getattr(record, "embedding_vector", None) is not None
-            yield Remote(key, seen_annotation(record) if embedded else content, content * 2)
+            yield Remote(key, seen_annotation(record) if embedded else content, content)
 
 
-async def read_items(api: Api, dataset_id: str, items: Sorter) -> None:
+async def read_items(api: Api, dataset_id: str, keys: KeySets | None, items: Sorter) -> None:
     """All items of a dataset."""
     async for item in api.items.all(dataset_id):
-        items.extend([item_row(item)])
+        items.extend([item_row(item, keys)])
 
 
-async def read_export(api: Api, dataset_id: str, items: Sorter, annotations: Sorter) -> None:
+async def read_export(api: Api, dataset_id: str, keys: KeySets | None, items: Sorter, annotations: Sorter) -> None:
     """All items with their annotations."""
     async for found in api.items.export(dataset_id):
-        items.extend([item_row(found.item)])
+        items.extend([item_row(found.item, keys)])
         annotations.extend(record_rows(found.records))
 
 
-async def read_scenes(api: Api, dataset_id: str, scenes: Sorter) -> None:
+async def read_scenes(api: Api, dataset_id: str, keys: KeySets | None, scenes: Sorter) -> None:
     """All scenes of a dataset, without their frames."""
     for scene in await api.scenes.all(dataset_id):
-        metadata = scene.metadata or {}
-        content = content_hash(VideoScene(reference_id=scene.reference_id, metadata=metadata))
-        scenes.extend([Remote(item_key(scene.reference_id), seen_item("", metadata), content * 2)])
+        name, metadata = scene.reference_id, scene.metadata or {}
+        readings = [metadata] if keys is None else keys.readings(metadata)
+        contents = b"".join(content_hash(VideoScene(reference_id=name, metadata=reading)) for reading in readings)
+        scenes.extend([Remote(item_key(name), seen_item("", metadata), contents)])
 
 
 async def read_members(api: Api, slice_id: str, members: Sorter) -> None:

@@ -54,7 +54,7 @@ class Sampler:
             read = read_run_free_on if stream.run_free else read_predictions_on
             found = await read(self._api, stream.dataset_id, stream.model_id, drawn)
         else:
-            found = {name: _rows(read, stream.kind) for name, read in (await self._items(stream, drawn)).items()}
+            found = {name: _rows(read, stream) for name, read in (await self._items(stream, drawn)).items()}
         for reference, rows in found.items():
             if rows is None and self._scenes:
                 continue  # a scene: what is on it as a whole can't be read with it
@@ -99,7 +99,7 @@ def reservoir(keys: Iterable[bytes], size: int, chance: random.Random) -> Sequen
     return sorted(drawn)
 
 
-def _rows(read: ItemRecords | None, kind: Kind) -> list[Remote] | None:
+def _rows(read: ItemRecords | None, stream: Looked) -> list[Remote] | None:
     if read is None:
         return None
-    return [item_row(read.item)] if kind is Kind.ITEMS else list(record_rows(read.records))
+    return [item_row(read.item, stream.keys)] if stream.kind is Kind.ITEMS else list(record_rows(read.records))

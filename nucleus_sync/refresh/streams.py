@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nucleus_sync.records.merged import KeySets, as_they_are
 from nucleus_sync.records.record import Kind
 from nucleus_sync.survey.declared import annotations_address, declared_streams, is_under, items_address
+from nucleus_sync.survey.metadata_names import key_sets
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
@@ -28,6 +30,8 @@ class Looked:
     """Whether predictions belong to no run."""
     urls: bool = False
     """Whether all its images are read from URLs of ours."""
+    keys: KeySets | None = field(default_factory=as_they_are)
+    """What tells our metadata of items or scenes from that of others; None where that can't be told."""
 
 
 def is_wanted(address: str, targets: Sequence[str]) -> bool:
@@ -40,9 +44,10 @@ def streams_of(ledger: Ledger, spec: Spec, dataset: str, dataset_id: str) -> Ite
     addresses = {stream.address for stream in declared_streams(spec) if stream.dataset == dataset}
     addresses |= {state.address for state in ledger.streams()}
     if holds_scenes(ledger, dataset):
-        yield Looked(items_address(dataset), Kind.SCENES, dataset, dataset_id)
+        yield Looked(items_address(dataset), Kind.SCENES, dataset, dataset_id, keys=key_sets(spec, ledger, dataset))
     else:
-        yield Looked(items_address(dataset), Kind.ITEMS, dataset, dataset_id, urls=_only_urls(spec, dataset))
+        urls, keys = _only_urls(spec, dataset), key_sets(spec, ledger, dataset)
+        yield Looked(items_address(dataset), Kind.ITEMS, dataset, dataset_id, urls=urls, keys=keys)
     if annotations_address(dataset) in addresses:
         yield Looked(annotations_address(dataset), Kind.ANNOTATIONS, dataset, dataset_id)
     for address in sorted(addresses):

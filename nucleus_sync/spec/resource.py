@@ -106,6 +106,9 @@ class Dataset(SpecPart):
     """Sources whose annotations are the dataset's ground truth."""
     slices: dict[Title, Slice] = Field(default_factory=dict)
     """Named parts of the dataset."""
+    metadata_mode: Literal["replace", "merge"] = "replace"
+    """What an update does to metadata of items and scenes: put ours in place of all of it, or merge ours into it, which
+    keeps the keys that others have set, and those that a source no longer has."""
     prune: Switch | None = None
     """Delete what the sources no longer yield? Left out: as in settings."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from nucleus_sync.plan.plan import SourceCount
 from nucleus_sync.plan.steps import RecordCounts
 from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts
 from nucleus_sync.records.key import as_words, item_of
+from nucleus_sync.records.merged import MOST_SETS
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Spool
@@ -75,6 +76,10 @@ class ChangeSet:
     """Types of metadata keys that this stream is the first to use."""
     waiting: int = 0
     """Deletions that wait, so that nothing is lost with them that couldn't be sent again."""
+    merges: bool = False
+    """Metadata is merged into what Nucleus has, instead of taking its place."""
+    metadata_names: set[frozenset[str]] = field(default_factory=set)
+    """The sets of metadata keys that items or scenes which were read declare; of too many only some."""
     along: int = 0
     """Known records that go because their items are deleted; Nucleus takes them along."""
     made_anew: set[bytes] = field(default_factory=set)
@@ -88,7 +93,9 @@ class ChangeSet:
 
     def without_rows(self) -> ChangeSet:
         """The same stream with nothing to do, to put single changes into."""
-        return ChangeSet(self.address, self.kind, self.stream, self._scratch, known=self.known, kept=self.kept)
+        changes = ChangeSet(self.address, self.kind, self.stream, self._scratch, known=self.known, kept=self.kept)
+        changes.merges = self.merges
+        return changes
 
     def send(self, change: Change, reason: str) -> None:
         """Add one record that must be sent."""
@@ -105,6 +112,11 @@ class ChangeSet:
         ending = bytes([CREATE])
         self._content += sum(xxh3_128_intdigest(key + stamp[RAW_SIZE:] + ending) for _, key, stamp, *_ in rows)
         self._content &= _SUM
+
+    def note_names(self, names: Iterable[tuple[str, ...]]) -> None:
+        """Add sets of metadata keys, as long as there aren't too many to be of use."""
+        if len(self.metadata_names) <= MOST_SETS:
+            self.metadata_names.update(map(frozenset, names))
 
     def delete(self, key: bytes, item: bytes | None = None) -> None:
         """Add one record that must go; `item` is named once for all its annotations that go."""
@@ -187,7 +199,8 @@ class ChangeSet:
                 return _STRUCTURE
             if change.does == RESEND:
                 return "sent again: its scene is made anew"
-        return reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:])
+        reason = reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:])
+        return f"{reason} (merged: no key is removed)" if self.merges and "metadata" in reason else reason
 
 
 def reason_for(kind: Kind, does: int, before: bytes, after: bytes) -> str:

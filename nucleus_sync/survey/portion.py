@@ -26,6 +26,7 @@ KeepLines = Callable[[bytes], int | None]
 _NO_TYPES: Types = ()
 _REMOTE = frozenset({Item, LidarScene, VideoScene})
 _UPLOADED = frozenset({LocalItem, PaintedMask})
+_STANDING_ALONE = frozenset({*_REMOTE, LocalItem})
 
 
 class Portion(NamedTuple):
@@ -45,6 +46,8 @@ class Portion(NamedTuple):
     wrong: list[tuple[int, str, str]]
     """(number in the lists, cause, detail) of records that contradict what is declared."""
     problems: list[Problem]
+    names: set[tuple[str, ...]]
+    """The sets of metadata keys that items and scenes have here, each in the order of one of them."""
 
 
 def records_of(
@@ -98,6 +101,8 @@ def portions(
         metadata = record.metadata if kind is Polygon or kind is Box else _metadata(record)  # type: ignore[union-attr]
         if metadata:
             found.types[number] = tuple(_types(metadata))
+            if kind in _STANDING_ALONE:
+                found.names.add(tuple(metadata))
         if kind in _REMOTE or (kind is LocalItem and record.is_staged):  # type: ignore[union-attr]
             found.remote.add(number)
         elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
@@ -118,6 +123,7 @@ class _Found:
         self.types: dict[int, Types] = {}
         self.remote: set[int] = set()
         self.wrong: list[tuple[int, str, str]] = []
+        self.names: set[tuple[str, ...]] = set()
 
     def portion(self, keep_lines: KeepLines | None, problems: list[Problem]) -> Portion:
         """All of it, with its lines put away; `problems` begins anew."""
@@ -130,7 +136,7 @@ class _Found:
         said = problems[:]
         problems.clear()
         start, sizes = self._put_away(keep_lines)
-        return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, said)
+        return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, said, self.names)
 
     def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
         start = None

@@ -71,6 +71,8 @@ class StreamSurvey:
     taxonomies: Mapping[str, Collection[str]] = field(default_factory=dict)
     replaced: Collection[str] = frozenset()
     """Taxonomies that are deleted and made anew: their categories go with them, and must be sent again."""
+    merges: bool = False
+    """Metadata of items and scenes is merged into what Nucleus has."""
     made_anew: Collection[bytes] = frozenset()
     """Scenes and their items that are deleted and sent again: what hangs on them goes with them."""
     together: Together = field(default_factory=Together)
@@ -88,7 +90,13 @@ class StreamSurvey:
         self.present = Spool(self.scratch)
         self._beside = Beside(self.address, self.kind, self.tally, self.known.pages)
         changes = ChangeSet(
-            self.address, self.kind, self.stream, self.scratch, known=self.known.count, kept=self.reading.lines
+            self.address,
+            self.kind,
+            self.stream,
+            self.scratch,
+            known=self.known.count,
+            kept=self.reading.lines,
+            merges=self.merges,
         )
         changes.made_anew = set(self.made_anew)
         scanned = None if self.known.count else Spool(self.scratch)
@@ -265,6 +273,7 @@ class StreamSurvey:
             for problem in portion.problems:
                 self.tally.report(problem)
             wrong = {number: (cause, detail) for number, cause, detail in portion.wrong}
+            changes.note_names(portion.names)
             self._compare_types(portion, types, wrong)
             for number, (cause, detail) in sorted(wrong.items()):
                 row = portion.rows[number]

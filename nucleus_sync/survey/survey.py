@@ -361,6 +361,7 @@ class Survey:
             state.digest,
             [spec.sources[name].model_dump(mode="json") for name in declared.sources],
             spec.prunes_stream(declared.dataset, declared.model),
+            spec.datasets[declared.dataset].metadata_mode,
             taxonomies,
         ]
         return xxh3_128_digest(msgspec.msgpack.encode(decides))
@@ -402,6 +403,7 @@ class Survey:
             reading=self._reading,
             items=self._awaited_items(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
+            merges=declared.kind in STANDING_ALONE and spec.datasets[declared.dataset].metadata_mode == "merge",
             made_anew=self._made_anew(declared),
             together=together or self._together(declared),
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),

@@ -10,6 +10,7 @@ from nucleus_sync.api.wire import RemoteItem
 from nucleus_sync.ledger.known import in_doubt
 from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, MAYBE_THERE, RAW_SIZE, content_hash
 from nucleus_sync.records.item import Item, LocalItem
+from nucleus_sync.records.merged import as_they_are
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.seen import AS_SEEN, known_stamp
 from nucleus_sync.refresh.compare import Comparison, What
@@ -26,7 +27,9 @@ BOX = {
 
 
 def given(**more: object) -> Remote:
-    return item_row(RemoteItem(spelled_long="a", **{"image_url": "s3://b/a", "metadata": {"n": 1}, **more}))
+    return item_row(
+        RemoteItem(spelled_long="a", **{"image_url": "s3://b/a", "metadata": {"n": 1}, **more}), as_they_are()
+    )
 
 
 def box(**more: object) -> Remote:
