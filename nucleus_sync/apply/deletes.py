@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 from nucleus_sync.api.states import Ending
 from nucleus_sync.apply.lost import send_until_known
@@ -145,11 +146,5 @@ def prepare_deletion(
 
 def portions(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
     """The keys in lists of that size."""
-    portion: list[bytes] = []
-    for key in keys:
-        portion.append(key)
-        if len(portion) == size:
-            yield portion
-            portion = []
-    if portion:
+    while portion := list(islice(keys, size)):
         yield portion

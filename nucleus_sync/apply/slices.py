@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import islice
 
 from nucleus_sync.apply.resources import finish, put
 from nucleus_sync.apply.runtime import Runtime
@@ -76,17 +76,7 @@ def _only(address: str, found: list[str], name: str) -> str | None:
 
 async def _fill(runtime: Runtime, step: Step, dataset_id: str) -> None:
     slice_id = runtime.nucleus_id(step.address)
-    for keys in _portions(iter(runtime.slices[step.address].added)):
+    members = (key for (key,) in runtime.slices[step.address].added)
+    while keys := list(islice(members, _MEMBERS_AT_ONCE)):
         await runtime.api.slices.append(slice_id, dataset_id, [key.decode() for key in keys])
         runtime.ledger.adopt(step.address, [(key, MEMBER) for key in keys])
-
-
-def _portions(rows: Iterator[tuple[bytes, ...]]) -> Iterator[list[bytes]]:
-    portion: list[bytes] = []
-    for (key,) in rows:
-        portion.append(key)
-        if len(portion) == _MEMBERS_AT_ONCE:
-            yield portion
-            portion = []
-    if portion:
-        yield portion

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from xxhash import xxh3_128
-
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
 from nucleus_sync.sources.coco_images import ImageEntries
@@ -117,13 +115,7 @@ class CocoFile:
             stat = os.stat(self.document.path)
         except OSError as error:
             raise unreadable(error, self._shown) from None
-        digest, newest = xxh3_128(), stat.st_mtime_ns
-        digest.update(f"{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\0".encode())
-        files, size = 1, stat.st_size
-        for found in self._walk():
-            digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
-            newest, files, size = max(newest, found.mtime_ns), files + 1, size + found.size
-        return FileState(digest.digest(), newest, files, size)
+        return FileState.of(self._walk(), beside=stat)
 
     def _walk(self) -> Iterator[Found]:
         if self._images is None:

@@ -10,7 +10,6 @@ from operator import itemgetter
 
 from msgspec import UNSET, Struct, msgpack
 from msgspec.structs import replace
-from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
@@ -68,11 +67,7 @@ class FramesReader:
 
     def state(self) -> FileState:
         """Raises SourceError when the folder is gone."""
-        digest, newest, files, size = xxh3_128(), 0, 0, 0
-        for found in self._walk(lambda _: None):
-            digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
-            newest, files, size = max(newest, found.mtime_ns), files + 1, size + found.size
-        return FileState(digest.digest(), newest, files, size)
+        return FileState.of(self._walk(lambda _: None))
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every scene, in the order of the reference ids."""

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from msgspec import UNSET, Struct, msgpack
-from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
@@ -84,11 +83,7 @@ class ImagesReader:
 
     def state(self) -> FileState:
         """Raises SourceError when the folder is gone."""
-        digest, newest, files, size = xxh3_128(), 0, 0, 0
-        for found in self._walk(lambda _: None):
-            digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
-            newest, files, size = max(newest, found.mtime_ns), files + 1, size + found.size
-        return FileState(digest.digest(), newest, files, size)
+        return FileState.of(self._walk(lambda _: None))
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every image file, in the byte order of the paths; those that are new are read and hashed."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET
-from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import Cuboid, CuboidGeometry, Point3
@@ -96,12 +95,8 @@ class Kitti3dReader:
 
     def state(self) -> FileState:
         """Raises SourceError when a folder is gone."""
-        digest, newest, files, size = xxh3_128(), 0, 0, 0
         roots = dict.fromkeys((self._root, self._calib_root))
-        for found in (found for root in roots for found in self._walk(root, lambda _: None)):
-            digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
-            newest, files, size = max(newest, found.mtime_ns), files + 1, size + found.size
-        return FileState(digest.digest(), newest, files, size)
+        return FileState.of(found for root in roots for found in self._walk(root, lambda _: None))
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every scene, or every line of every label file but those of regions that nobody cares for."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Protocol
 
 from msgspec import Struct, msgpack
-from xxhash import xxh3_128
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
@@ -94,12 +94,9 @@ class LabelFolderReader:
 
     def state(self) -> FileState:
         """What stat says of all images, label files and lists of names. Raises SourceError when a folder is gone."""
-        digest, newest, files, size = xxh3_128(), 0, 0, 0
-        for folder in dict.fromkeys((self._spec.path, self._spec.images or self._spec.path)):
-            for found in folder_files(self._surroundings, folder, self._watched):
-                digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
-                newest, files, size = max(newest, found.mtime_ns), files + 1, size + found.size
-        return FileState(digest.digest(), newest, files, size)
+        folders = dict.fromkeys((self._spec.path, self._spec.images or self._spec.path))
+        found = (folder_files(self._surroundings, folder, self._watched) for folder in folders)
+        return FileState.of(chain.from_iterable(found))
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every image, or every label in the order of the files' names."""

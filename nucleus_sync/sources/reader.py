@@ -12,11 +12,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+from xxhash import xxh3_128
 
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.problem import Report, Where
 from nucleus_sync.records.record import Kind, Record
+
+if TYPE_CHECKING:
+    from nucleus_sync.sources.walk import Found
 
 
 class Seen(NamedTuple):
@@ -52,6 +57,18 @@ class FileState:
     newest_mtime_ns: int
     files: int
     bytes: int
+
+    @classmethod
+    def of(cls, files: Iterable[Found], beside: os.stat_result | None = None) -> Self:
+        """The state of files as they were found, in their order, with that of a single file `beside` them."""
+        digest, newest, count, size = xxh3_128(), 0, 0, 0
+        if beside is not None:
+            digest.update(f"{beside.st_size}\0{beside.st_mtime_ns}\0{beside.st_ino}\0".encode())
+            newest, count, size = beside.st_mtime_ns, 1, beside.st_size
+        for found in files:
+            digest.update(f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.inode}\0".encode())
+            newest, count, size = max(newest, found.mtime_ns), count + 1, size + found.size
+        return cls(digest.digest(), newest, count, size)
 
 
 class Patience(Protocol):
