@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from nucleus_sync.cli.call import Call, global_flags
-from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
+from nucleus_sync.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from nucleus_sync.cli.screen import Screen
     from nucleus_sync.plan.plan import Plan
     from nucleus_sync.workspace import Workspace
-
-_LINES_AT_ONCE = 1000
 
 
 @click.command("plan")
@@ -51,6 +47,8 @@ def command(
         with show_progress(call.screen) as progress:
             prepared = space.prepare(Choices(targets=targets, trust_cache=not no_cache), emit=progress.show)
         if records is not None:
+            from nucleus_sync.cli.json_lines import write_records
+
             write_records(call, prepared.records(), records)
     plan = prepared.plan
     if out is not None:
@@ -123,21 +121,3 @@ def say_what_blocks(screen: Screen, plan: Plan) -> None:
     from nucleus_sync.render.problems import blocked_text
 
     screen.warn(blocked_text(plan))
-
-
-def write_records(call: Call, records: Iterable[Mapping[str, Any]], named: str) -> None:
-    """Write values as JSON Lines to a file, or to stdout where it is called -."""
-    from nucleus_sync.render.json import line
-
-    lines = map(line, records)
-    if named == "-":
-        # A flush for each of millions of lines would take longer than finding them.
-        while chunk := "".join(islice(lines, _LINES_AT_ONCE)):
-            call.screen.answer(chunk)
-        return
-    path = call.path(named)
-    try:
-        with path.open("w", encoding="utf-8") as file:
-            file.writelines(lines)
-    except OSError as error:
-        raise NucleusSyncError(f"can't be written: {error.strerror}", where=str(path)) from None

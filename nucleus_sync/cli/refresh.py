@@ -28,7 +28,7 @@ def command(
 
     Sends nothing that changes Nucleus. What can't be read back is said, never claimed.
     """
-    from nucleus_sync.cli.plan import write_records
+    from nucleus_sync.cli.json_lines import write_records
     from nucleus_sync.render.drift import drift_text
     from nucleus_sync.render.json import document
 

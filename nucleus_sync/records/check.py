@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -21,22 +20,12 @@ from nucleus_sync.records.annotation import (
     Point,
     Polygon,
 )
+from nucleus_sync.records.complaint import REMOTE_SCHEMES, Complaint, metadata_complaints, number_words, plain
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Record
 from nucleus_sync.records.scene import LidarScene, VideoScene
-
-REMOTE_SCHEMES = ("http://", "https://", "s3://", "gs://")
-LONGEST_METADATA = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """One thing that is wrong: `cause` groups, `detail` names the values. A `grave` one can't be sent."""
-
-    cause: str
-    detail: str
-    grave: bool = True
+from nucleus_sync.records.scene_check import scene_complaints
 
 
 def complaints(record: Record) -> Iterator[Complaint]:
@@ -55,9 +44,6 @@ def complaints(record: Record) -> Iterator[Complaint]:
         case PaintedMask():
             yield from _segments(record.mask)
         case LidarScene() | VideoScene():
-            # Here, because those checks are made of what this module offers.
-            from nucleus_sync.records.scene_check import scene_complaints
-
             yield from scene_complaints(record)
         case _:
             yield from _labelled(record)
@@ -193,44 +179,8 @@ def _confidence(record: Any) -> Iterator[Complaint]:
         yield Complaint("score outside 0..1", f"score {number_words(confidence)} is outside 0..1")
 
 
-def metadata_complaints(metadata: dict[str, Any]) -> Iterator[Complaint]:
-    """What is wrong with the metadata of anything."""
-    for key, value in metadata.items():
-        if not key:
-            yield Complaint("metadata key is empty", "metadata holds an empty key", grave=False)
-        yield from _value(key, value)
-
-
-def _value(key: str, value: Any) -> Iterator[Complaint]:
-    match value:
-        case float() if not isfinite(value):
-            yield Complaint("number is not finite", f"metadata key {key} is {number_words(value)}")
-        case str() if len(value) > LONGEST_METADATA:
-            yield Complaint(
-                "metadata value is very long", f"metadata key {key}: {len(value):,} characters", grave=False
-            )
-        case dict():
-            for inner, inner_value in value.items():
-                yield from _value(f"{key}.{inner}", inner_value)
-        case list():
-            for number, inner_value in enumerate(value):
-                yield from _value(f"{key}[{number}]", inner_value)
-
-
 def metadata_type(value: Any) -> str | None:
     """`text` or `number` where Nucleus wants one type for a key (docs/wire.md §6.6), else None."""
     if isinstance(value, str):
         return "text"
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def plain(value: float) -> str:
-    """A number without needless decimals: `-7`, `0.4`."""
-    return str(int(value)) if isfinite(value) and value == int(value) else f"{value:g}"
-
-
-def number_words(value: float) -> str:
-    """A number as people call it: `NaN`, `Infinity`, `-Infinity`, `1.7`."""
-    if value != value:
-        return "NaN"
-    return plain(value) if isfinite(value) else ("Infinity" if value > 0 else "-Infinity")

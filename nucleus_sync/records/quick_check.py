@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import UNSET
 
 from nucleus_sync.records.annotation import Box, Point, Polygon
-from nucleus_sync.records.check import LONGEST_METADATA, REMOTE_SCHEMES, is_flat
+from nucleus_sync.records.check import is_flat
+from nucleus_sync.records.complaint import LONGEST_METADATA, REMOTE_SCHEMES
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.record import Record
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from nucleus_sync.records.check import REMOTE_SCHEMES, Complaint, metadata_complaints, number_words
+from nucleus_sync.records.complaint import REMOTE_SCHEMES, Complaint, metadata_complaints, number_words
 from nucleus_sync.records.scene import LidarScene, Scene, SceneItem, VideoScene, items_of_scene
 
 MOST_VIDEO_FRAMES = 3000

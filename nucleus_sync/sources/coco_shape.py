@@ -19,7 +19,7 @@ from nucleus_sync.records.annotation import (
     Polygon,
     Vertices,
 )
-from nucleus_sync.records.check import number_words
+from nucleus_sync.records.complaint import number_words
 from nucleus_sync.sources import rle
 from nucleus_sync.sources.bounds import clipped_box, clipped_ring, is_outside, overhang
 from nucleus_sync.sources.coco_categories import Category

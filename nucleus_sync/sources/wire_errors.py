@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from nucleus_sync.records.check import number_words
+from nucleus_sync.records.complaint import number_words
 from nucleus_sync.sources.walk import shown
 
 TYPES = ("box", "line", "polygon", "keypoints", "cuboid", "mask", "category", "multicategory")

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from xxhash import xxh3_128_digest
 
-from nucleus_sync.records.check import Complaint
+from nucleus_sync.records.complaint import Complaint
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.problem import Problem, Report, Where
 from nucleus_sync.records.record import Kind, Record

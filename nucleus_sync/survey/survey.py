@@ -16,7 +16,7 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Holds
-from nucleus_sync.records.check import Complaint
+from nucleus_sync.records.complaint import Complaint
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
