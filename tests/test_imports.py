@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,21 @@ def test_a_library_comes_in_through_its_door(library: str) -> None:
         if not inside and any(module.split(".")[0] == library for _, module in imports_of(path)):
             wrong.append(place)
     assert wrong == []
+
+
+def module_of(path: Path) -> str:
+    """A file's name as imports write it."""
+    return ".".join(("nucleus_sync", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def test_no_import_leads_back_to_where_it_began() -> None:
+    modules = {module_of(path): path for path in FILES if path.name != "__init__.py"}
+    sorter = TopologicalSorter[str]()
+    for name, path in modules.items():
+        # A name is a module, or something in one.
+        near = {word for _, found in imports_of(path) for word in (found, found.rpartition(".")[0])}
+        sorter.add(name, *(near & modules.keys() - {name}))
+    sorter.prepare()  # CycleError names the circle
 
 
 def test_only_the_command_line_prints() -> None:
