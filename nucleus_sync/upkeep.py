@@ -18,7 +18,7 @@ from nucleus_sync.refresh.adopt import adopt as adopt_resource
 from nucleus_sync.refresh.look import Look
 from nucleus_sync.refresh.report import Report
 from nucleus_sync.refresh.write import write
-from nucleus_sync.survey.declared import check_targets, declared_streams
+from nucleus_sync.survey.declared import check_targets, declared_streams, known_addresses
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
@@ -45,8 +45,7 @@ def looking(
     space: Workspace, ledger: Ledger, api: Api, emit: Emit, targets: Sequence[str] = (), sample: int | None = None
 ) -> Look:
     """One look, wired. Raises UsageError for a target that neither the spec nor the ledger has."""
-    known = [one.address for one in ledger.resources()] + [one.address for one in ledger.streams()]
-    check_targets(targets, space.loaded.spec, known)
+    check_targets(targets, space.loaded.spec, known_addresses(ledger))
     return Look(
         spec=space.loaded.spec,
         ledger=ledger,

@@ -87,6 +87,11 @@ class Predictions:
         call = get("model", model_id, "predictions", "refloc", reference_id)
         return await self._exchange.field(call, "predictions", list[dict[str, Any]])
 
+    async def without_run_at(self, model_id: str, item_id: str) -> list[Json]:
+        """The same by Nucleus's own id of the item, which no other dataset has."""
+        call = get("model", model_id, "predictions", "loc", item_id)
+        return await self._exchange.field(call, "predictions", list[dict[str, Any]])
+
     async def copy_from_run(self, model_id: str, run_id: str) -> CopiedPredictions:
         """Copy a run's predictions to those without a run."""
         call = post("model", model_id, "predictions", "copyFromRun", body={"model_run_id": run_id})

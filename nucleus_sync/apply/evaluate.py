@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nucleus_sync.apply.benchmark import keep_benchmark
 from nucleus_sync.apply.made_once import awaited, made_once, so_far
+from nucleus_sync.apply.presets import Rules, drop_presets, groups_and_rules_of, keep_preset
 from nucleus_sync.apply.resources import digest_of
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed
 from nucleus_sync.errors import NotFound
@@ -86,27 +87,15 @@ async def _on_benchmark(
     return evaluation_id
 
 
-Rules = tuple[list[dict[str, Any]], list[dict[str, Any]]]
-"""Rollup groups and exclusion rules in the server's spelling."""
-
-
 async def _groups_and_rules(runtime: Runtime, step: Step, declared: MetricsEvaluation | BenchmarkEvaluation) -> Rules:
     """As declared, or as the named preset has them; kept as a preset where that is wished."""
     own = rollup_groups(declared), exclusion_rules(declared)
+    await drop_presets(runtime, step)
     if declared.kind != "benchmark" or (declared.preset is None and declared.save_as_preset is None):
         return own
-    name = declared.preset or declared.save_as_preset or ""
-    found = next((preset for preset in await runtime.api.evaluations.presets() if preset.name == name), None)
     if declared.preset is not None:
-        if found is None:
-            raise StepFailed(f"there is no preset {name!r} at Nucleus", where=step.address, fix="correct `preset`")
-        return found.rollup_groups or [], found.exclusion_rules or []
-    groups, rules = own
-    if found is None:
-        await runtime.api.evaluations.create_preset(name, rollup_groups=groups, exclusion_rules=rules)
-    elif (found.rollup_groups or [], found.exclusion_rules or []) != own:
-        changes = {"rollupGroups": groups or None, "exclusionRules": rules or None}
-        await runtime.api.evaluations.update_preset(found.id, changes)
+        return await groups_and_rules_of(runtime, step, declared.preset)
+    await keep_preset(runtime, step, declared.save_as_preset or "", own)
     return own
 
 

@@ -17,6 +17,7 @@ from nucleus_sync.apply.merging import METADATA_JOB, MetadataBatch
 from nucleus_sync.apply.model_run import named_run
 from nucleus_sync.apply.run_free import MOST_BYTES, MOST_RECORDS, send_at_once
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
+from nucleus_sync.apply.scene_categories import as_scene_categories
 from nucleus_sync.apply.staging import stage
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
@@ -110,6 +111,11 @@ class Target:
         kind = self.declared.kind
         return _SCENE_JOBS[self.dataset_kind] if kind is Kind.SCENES else JOB_TYPES[kind]
 
+    @property
+    def holds_categories_of_scenes(self) -> bool:
+        """Whether a category may be one of a whole scene."""
+        return self.dataset_kind != "images" and self.declared.kind is not Kind.SCENES
+
 
 async def _target(runtime: Runtime, address: str) -> Target:
     declared = next(stream for stream in declared_streams(runtime.spec) if stream.address == address)
@@ -182,6 +188,8 @@ class _Sender:
         """Raises ApiError and its like for this batch alone."""
         if isinstance(batch, LineBatch) and batch.staged:
             await stage(self.runtime, self.target.declared.sources, batch.staged)
+        if isinstance(batch, LineBatch) and self.target.holds_categories_of_scenes:
+            batch = await asyncio.to_thread(as_scene_categories, batch, self._is_scene)
         job_type = _job_type_of(batch, self.target)
         sent = await asyncio.to_thread(self._prepare, batch.rows, job_type)
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
@@ -204,6 +212,9 @@ class _Sender:
         self.runtime.ledger.submitted(sent.number, job_id)
         self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(sent.does), batch.size))
         await conclude(self.runtime, self.step, self.tally, sent, job_id)
+
+    def _is_scene(self, reference_id: bytes) -> bool:
+        return self.runtime.ledger.stamp(self.target.declared.items_address, reference_id) is not None
 
     async def _deliver_at_once(self, batch: Batch, sent: Sent) -> None:
         assert isinstance(batch, LineBatch)  # noqa: S101  (predictions have no photos)

@@ -31,21 +31,27 @@ class _Place:
     dataset_id: str
     model_id: str | None
     keys: KeySets
+    run_free: bool
 
 
 async def missing_of(
-    runtime: Runtime, dataset_id: str, changes: Sequence[Change], model_id: str | None = None
+    runtime: Runtime,
+    dataset_id: str,
+    changes: Sequence[Change],
+    model_id: str | None = None,
+    *,
+    run_free: bool = False,
 ) -> tuple[list[Change], frozenset[bytes]]:
     """Which of these Nucleus doesn't hold at all, and the keys of those of which it can't be told.
 
-    With a model its predictions are looked at, else the ground truth. Every item is one read; more than two thousand
-    items stay in doubt and are sent again.
+    With a model its predictions are looked at, in runs or outside of them, else the ground truth. Every item is one
+    read, or two; more than two thousand items stay in doubt and are sent again.
     """
     in_order = sorted(changes, key=lambda change: change.key)
     by_item = {item: list(group) for item, group in groupby(in_order, key=lambda change: item_of(change.key))}
     if len(by_item) > _ITEMS_READ_BACK:
         return [], frozenset(change.key for change in changes)
-    place = _Place(dataset_id, model_id, own_keys(runtime, dataset_id))
+    place = _Place(dataset_id, model_id, own_keys(runtime, dataset_id), run_free)
     slots = asyncio.Semaphore(_AT_ONCE)
     results = await asyncio.gather(
         *(_looked_up(runtime, place, item.decode(), group, slots) for item, group in by_item.items())
@@ -89,6 +95,8 @@ async def _contents(runtime: Runtime, place: _Place, reference_id: str) -> dict[
             _item_content(found.item, metadata) for metadata in place.keys.readings(found.item.metadata or {})
         ]
         records = found.records
+    elif place.run_free:
+        records = await _without_run(runtime, place.dataset_id, place.model_id, reference_id)
     else:
         records = await runtime.api.predictions.on_item(place.dataset_id, place.model_id, reference_id)
     for wire in records:
@@ -96,6 +104,16 @@ async def _contents(runtime: Runtime, place: _Place, reference_id: str) -> dict[
         if record is not None:
             held[key_of(record)] = [content_hash(record)]
     return held
+
+
+async def _without_run(runtime: Runtime, dataset_id: str, model_id: str, reference_id: str) -> list[dict[str, Any]]:
+    """By Nucleus's id of the item: another dataset may have one of the same reference id."""
+    item = (await runtime.api.items.get(dataset_id, reference_id)).item
+    item_id = item.dataset_item_id or item.id
+    if item_id is None:
+        raise ApiError("an item without an id of its own", where=reference_id)
+    found = await runtime.api.predictions.without_run_at(model_id, item_id)
+    return [{"reference_id": reference_id, **record} for record in found]
 
 
 def _is_surely_held(change: Change, content: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
+from nucleus_sync.apply.presets import remove_presets
 from nucleus_sync.apply.runtime import Runtime, StepFailed
 from nucleus_sync.errors import NotFound
 from nucleus_sync.events import Note
@@ -81,8 +82,10 @@ def _categories(runtime: Runtime, address: str, taxonomy: str) -> list[bytes]:
 
 
 async def _remove_evaluation(runtime: Runtime, step: Step) -> None:
-    """The benchmarks that were made for it go with all evaluations on them."""
+    """The benchmarks that were made for it go with all evaluations on them, and its presets."""
     resource = runtime.ledger.resource(step.address)
     details = resource.details if resource else {}
     for benchmark_id in details.get("benchmarks") or filter(None, [details.get("benchmark_id")]):
         await _gone(runtime, step.address, runtime.api.benchmarks.delete(benchmark_id))
+    if resource:
+        await remove_presets(runtime, resource)

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from nucleus_sync.apply.conclude import Sent, Verdict, rejection
+from nucleus_sync.api.states import parsed_error
+from nucleus_sync.apply.conclude import Sent, Verdict, matched, rejection
+from nucleus_sync.apply.readback import missing_of
 from nucleus_sync.apply.runtime import Runtime
-from nucleus_sync.errors import ApiError
 from nucleus_sync.ledger.journal import BatchState
-from nucleus_sync.records.key import annotation_id, reference_id
 
 MOST_RECORDS = 5_000
 """In one call, as the official SDK has it: Nucleus gives up on any call after a minute."""
@@ -26,24 +26,17 @@ async def send_at_once(runtime: Runtime, sent: Sent, path: Path, model_id: str) 
     # A reference id alone could be that of an item in another dataset.
     stamped = [{**record, "dataset_id": sent.dataset_id} for record in records]
     tally = await runtime.api.predictions.upload_without_run(model_id, stamped)
-    if tally.predictions_processed + tally.predictions_ignored == len(records):
-        return Verdict(BatchState.DONE)
-    held = await _held(runtime, model_id, sorted({str(record["reference_id"]) for record in records}))
-    reason = (tally.errors or ["Nucleus doesn't hold it after it was sent"])[0]
-    refused = [
-        rejection(sent, change, reason, lacks_item=False)
-        for key, change in sent.changes.items()
-        if (reference_id(key), annotation_id(key)) not in held
-    ]
-    return Verdict(BatchState.PARTIAL if refused else BatchState.DONE, tuple(refused))
-
-
-async def _held(runtime: Runtime, model_id: str, references: list[str]) -> set[tuple[str, str | None]]:
-    held: set[tuple[str, str | None]] = set()
-    for reference in references:
-        try:
-            found = await runtime.api.predictions.without_run_on_item(model_id, reference)
-        except ApiError:
-            continue
-        held |= {(reference, record.get("annotation_id")) for record in found}
-    return held
+    errors = [parsed_error(text) for text in tally.errors or ()]
+    rejections, unmatched = matched(sent, errors)
+    told = {each.key for each in rejections}
+    if tally.predictions_processed + tally.predictions_ignored + len(told) >= len(records) and not unmatched:
+        return Verdict(BatchState.PARTIAL if rejections else BatchState.DONE, tuple(rejections))
+    rest = [change for key, change in sent.changes.items() if key not in told]
+    missing, doubtful = await missing_of(runtime, sent.dataset_id, rest, model_id, run_free=True)
+    reason = unmatched[0].text if unmatched else "Nucleus doesn't hold it after it was sent"
+    rejections += [rejection(sent, change, reason, lacks_item=False) for change in missing]
+    state = BatchState.PARTIAL if rejections or doubtful else BatchState.DONE
+    problem = (
+        f"{len(doubtful):,} predictions could not be verified; the next apply sends them again" if doubtful else ""
+    )
+    return Verdict(state, tuple(rejections), doubtful, problem)

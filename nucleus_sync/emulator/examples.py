@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .boxes import Boxes, holds, keep_items, within
+from .boxes import Boxes, Guess, Truth, holds, keep_items, within
 from .evaluations import boxes_of
 from .matching import BACKGROUND_IOU, Row, matches
+from .queries import Query, Subject
 from .refusals import Refused
 from .world import World, to_json
 
@@ -31,9 +32,10 @@ _KNOWN_FILTERS = {
     "tideBackground",
     "sliceIds",
 }
+_ON_MATCHES = {"iouRange", "labelEquality", "hasGroundTruth", "tideBackground"}
 
 
-def page(world: World, evaluation: sqlite3.Row, body: Mapping[str, Any]) -> dict[str, Any]:
+def page(world: World, evaluation: sqlite3.Row, body: Mapping[str, Any], query: Query) -> dict[str, Any]:
     """The answer of `evaluationsV2/{id}/examples`."""
     limit, offset = body.get("limit", 50), body.get("offset", 0)
     if not isinstance(limit, int) or not 0 < limit <= 100 or not isinstance(offset, int) or offset < 0:
@@ -41,7 +43,8 @@ def page(world: World, evaluation: sqlite3.Row, body: Mapping[str, Any]) -> dict
     if body.get("match_type") not in (None, "TP", "FP", "FN"):
         raise Refused(400, "match_type must be TP, FP or FN.")
     filters = body.get("filters") or {}
-    boxes = keep_items(boxes_of(evaluation), _items(world, boxes_of(evaluation), filters))
+    boxes = queried_boxes(world, boxes_of(evaluation), query)
+    boxes = keep_items(boxes, _items(world, boxes, filters))
     rows = [row for row in matches(boxes, 0.5) if body.get("match_type") in (None, row.kind) and _passes(row, filters)]
     _sort(rows, body)
     shown = rows[offset : offset + limit]
@@ -60,16 +63,55 @@ def _sort(rows: list[Row], body: Mapping[str, Any]) -> None:
     rows.sort(key=lambda row: value(row) is None)
 
 
+def queried_boxes(world: World, boxes: Boxes, query: Query) -> Boxes:
+    """The boxes on items of which a query holds."""
+    if not query:
+        return boxes
+    rows = world.held.reader().execute(
+        "SELECT pk, reference_id FROM items WHERE pk IN (SELECT value FROM json_each(?))", (to_json([*boxes.items]),)
+    )
+    names = {row["pk"]: row["reference_id"] for row in rows}
+    labels = {"annotations.label": _by_item(boxes.truths), "predictions.label": _by_item(boxes.guesses)}
+    held = {
+        item
+        for item, metadata in boxes.items.items()
+        if query.holds(
+            Subject(
+                names.get(item, ""),
+                metadata,
+                {field: frozenset(found.get(item, ())) for field, found in labels.items()},
+            )
+        )
+    }
+    return keep_items(boxes, held)
+
+
+def _by_item(found: Iterable[Truth | Guess]) -> dict[int, set[str]]:
+    labels: dict[int, set[str]] = {}
+    for box in found:
+        labels.setdefault(box.item, set()).add(box.raw)
+    return labels
+
+
 def filtered_boxes(world: World, boxes: Boxes, filters: Mapping[str, Any]) -> Boxes:
-    """The boxes that charts are drawn from: filters on matches make no sense there and are refused."""
+    """The boxes that charts are drawn from; where a filter is about matches, those of the matches that pass."""
     left = keep_items(boxes, _items(world, boxes, filters))
-    odd = set(filters) & {"iouRange", "labelEquality", "hasGroundTruth", "tideBackground"}
-    if odd:
-        raise Refused(501, f"POST evaluationsV2/{{id}}/charts filtered by {', '.join(sorted(odd))} is not emulated")
+    if set(filters) & _ON_MATCHES:
+        return _of_matches(left, [row for row in matches(left, 0.5) if _passes(row, filters)])
     return Boxes(
         left.items,
         [truth for truth in left.truths if _truth_passes(truth, filters)],
         [guess for guess in left.guesses if _guess_passes(guess, filters)],
+    )
+
+
+def _of_matches(boxes: Boxes, rows: list[Row]) -> Boxes:
+    truths = {row.truth.pk for row in rows if row.truth}
+    guesses = {row.guess.pk for row in rows if row.guess}
+    return Boxes(
+        boxes.items,
+        [truth for truth in boxes.truths if truth.pk in truths],
+        [guess for guess in boxes.guesses if guess.pk in guesses],
     )
 
 

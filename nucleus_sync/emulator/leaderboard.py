@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import metrics
+from .boxes import Boxes
 from .evaluations import boxes_of
 from .matching import Row, matches
 from .refusals import Refused
@@ -40,10 +42,11 @@ def ranking(world: World, body: dict[str, Any]) -> list[dict[str, Any]]:
     score = _SCORES.get(str(body.get("metric_type")))
     if score is None:
         raise Refused(400, f"{body.get('metric_type')} is not a metric.")
-    if body.get("confidence_threshold") is not None:
-        raise Refused(501, "POST leaderboard/ranking with a confidence_threshold is not emulated")
+    threshold = body.get("confidence_threshold")
+    if threshold is not None and not isinstance(threshold, int | float):
+        raise Refused(400, "confidence_threshold must be a number.")
     rows = _candidates(world, body)
-    scored = [(score(from_json(row["charts"])), row) for row in rows]
+    scored = [(score(_charts(row, threshold)), row) for row in rows]
     best = sorted(((value, row) for value, row in scored if value is not None), key=lambda pair: -pair[0])
     if body.get("collapse") != "allEvaluations":
         first: dict[int, Any] = {}
@@ -51,6 +54,15 @@ def ranking(world: World, body: dict[str, Any]) -> list[dict[str, Any]]:
             first.setdefault(row["model"], (value, row))
         best = list(first.values())
     return [_as_read(world, row, value, rank) for rank, (value, row) in enumerate(best, start=1)]
+
+
+def _charts(row: Any, threshold: float | None) -> dict[str, Any]:
+    """An evaluation's charts, or those of its predictions of some confidence alone."""
+    if threshold is None:
+        return from_json(row["charts"])  # type: ignore[no-any-return]
+    boxes = boxes_of(row)
+    confident = [guess for guess in boxes.guesses if guess.score >= threshold]
+    return metrics.charts(Boxes(boxes.items, boxes.truths, confident), 0.5)
 
 
 def _candidates(world: World, body: dict[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ from . import (
     routes_evaluations,
     routes_models,
     routes_predictions,
+    routes_queries,
     routes_records,
     routes_slices,
     weights,
@@ -16,23 +17,12 @@ from .calls import Route, Table
 _NOT_EMULATED = """
 POST dataset/create_from_project
 POST dataset/{ds}/ingest_tasks
-POST dataset/{ds}/queryItemsPage
-POST dataset/{ds}/queryScenesPage
-POST dataset/{ds}/queryObjectsPage
-POST dataset/{ds}/exportForTrainingByScene
-POST dataset/{ds}/build_slice
 POST dataset/{ds}/deduplicate_async
 POST dataset/{ds}/indexingStatus
-GET dataset/{ds}/embeddingIndexes
-GET dataset/{ds}/embeddings
-POST dataset/{ds}/async_export_embeddings
 GET dataset/{ds}/exportScaleTaskInfo
 POST dataset/{ds}/autotag/{name}/taggedItems
 GET dataset/{ds}/autotag/{name}/trainingItems
-POST dataset/{ds}/model/{prj}/pointcloud/{ref}/uploadLSSPrediction
 POST model/run/{prj}/
-GET slice/{slc}/embeddings
-GET slice/{slc}/export_raw_json
 GET slice/{slc}/exportScaleTaskInfo
 POST slice/{slc}/{project}/send_to_labeling
 POST indexing/{ds}
@@ -74,6 +64,7 @@ TABLE = Table(
         *routes_datasets.ROUTES,
         *routes_records.ROUTES,
         *routes_predictions.ROUTES,
+        *routes_queries.ROUTES,
         *routes_models.ROUTES,
         *routes_slices.ROUTES,
         *routes_evaluations.ROUTES,

@@ -196,15 +196,6 @@ def _items_page(call: Call) -> Any:
     return reading.page(read, size, rows[-1]["pk"] if rows else None, "items")
 
 
-def _export_page(call: Call) -> Any:
-    if call.body.get("query"):
-        raise Refused(501, "POST dataset/{ds}/exportForTrainingPage with a query is not emulated")
-    after, size = reading.page_bounds(call.body, 10_000)
-    rows = reading.items_after(call.world, dataset_pk(call), after, size)
-    read = reading.export_rows(call.world, rows)
-    return reading.page(read, size, rows[-1]["pk"] if rows else None, "data")
-
-
 def _export(call: Call) -> Any:
     rows = reading.items_after(call.world, dataset_pk(call), 0, -1)
     return {"exportedRows": reading.export_rows(call.world, rows)}
@@ -291,7 +282,6 @@ ROUTES = [
     Route("GET", "dataset/{ds}/groundTruth/loc/{ref}/{annotation}", _ground_truth),
     Route("GET", "dataset/{ds}/datasetItems", _all_items),
     Route("POST", "dataset/{ds}/itemsPage", _items_page),
-    Route("POST", "dataset/{ds}/exportForTrainingPage", _export_page),
     Route("GET", "dataset/{ds}/exportForTraining", _export),
     Route("GET", "dataset/{ds}/scenes_list", _scenes_list),
     Route("GET", "dataset/{ds}/scene/{ref}", _scene),

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import benchmarks, evaluations, examples, leaderboard, metrics, models, presets
 from .calls import Answer, Call, Route
+from .queries import parse
 from .refusals import Refused
 from .world import from_json
 
@@ -100,23 +101,18 @@ def _charts(call: Call) -> Any:
     threshold = call.body.get("iouThreshold", call.body.get("iou_threshold", 0.5))
     if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
         raise Refused(400, "iouThreshold must lie between 0 and 1.")
-    _refuse_query(call, "charts")
-    filters = call.body.get("filters")
-    if not filters and threshold == 0.5 and row["charts"]:
+    filters, query = call.body.get("filters"), parse(call.body.get("query"), "POST evaluationsV2/{id}/charts")
+    if not filters and not query and threshold == 0.5 and row["charts"]:
         return from_json(row["charts"])
-    boxes = examples.filtered_boxes(call.world, evaluations.boxes_of(row), filters or {})
+    boxes = examples.queried_boxes(call.world, evaluations.boxes_of(row), query)
+    boxes = examples.filtered_boxes(call.world, boxes, filters or {})
     return metrics.charts(boxes, threshold)
 
 
 def _examples(call: Call) -> Any:
-    _refuse_query(call, "examples")
     row = evaluations.find(call.world, call.path["eval"])
-    return examples.page(call.world, row, call.body)
-
-
-def _refuse_query(call: Call, name: str) -> None:
-    if call.body.get("query"):
-        raise Refused(501, f"POST evaluationsV2/{{id}}/{name} with a query is not emulated")
+    query = parse(call.body.get("query"), "POST evaluationsV2/{id}/examples")
+    return examples.page(call.world, row, call.body, query)
 
 
 def _filter_schema(call: Call) -> Any:

@@ -109,9 +109,14 @@ def _metrics(call: Call) -> Any:
     model = models.find(call.world, call.path["prj"])["pk"]
     if call.body.get("allowed_label_matches") and call.body.get("class_agnostic") is not False:
         raise Refused(400, "allowed_label_matches requires class_agnostic: false.")
+    for pair in call.body.get("allowed_label_matches") or ():
+        if not isinstance(pair, dict) or {"ground_truth_label", "model_prediction_label"} - set(pair):
+            raise Refused(400, "allowed_label_matches takes pairs of ground_truth_label and model_prediction_label.")
     row = (pk, model, to_json(call.body), now_text())
     with call.world.held.transaction() as c:
         c.execute("INSERT INTO metric_calls (dataset, model, options, created) VALUES (?, ?, ?, ?)", row)
+    work = {"action": "match_labels", "dataset": pk, "model": model, "options": call.body}
+    call.jobs.submit("_metrics", call.path["ds"], work)
     return {}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from . import taxonomies
 from .records import metadata_kinds
 from .refusals import UserFault, missing
 from .shapes import LidarScene, SceneItem, SceneTrack, VideoScene
@@ -133,11 +134,11 @@ class _Intake:
             row,
         ).lastrowid
         self._c.executemany(
-            "INSERT INTO items (dataset, reference_id, url, type, width, height, metadata, scene, frame, sensor)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (dataset, reference_id, url, type, width, height, metadata, embedding, scene, frame,"
+            " sensor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_item_row(self._dataset, pk or 0, each) for each in placed],
         )
-        self._add_tracks(scene.tracks or [])
+        self._add_tracks(pk or 0, scene.tracks or [])
         self.tally.created += 1
         self.tally.processed += 1
 
@@ -153,13 +154,17 @@ class _Intake:
             "UPDATE items SET metadata = ? WHERE dataset = ? AND reference_id = ?",
             [(to_json(_metadata(item)), self._dataset, item.reference_id) for _, _, item in placed],
         )
-        self._add_tracks(scene.tracks or [])
+        self._add_tracks(pk, scene.tracks or [])
         self.tally.processed += 1
 
-    def _add_tracks(self, tracks: list[SceneTrack]) -> None:
+    def _add_tracks(self, scene: int, tracks: list[SceneTrack]) -> None:
         self._c.executemany(
             "INSERT OR IGNORE INTO tracks (dataset, reference_id, metadata) VALUES (?, ?, ?)",
             [(self._dataset, track.reference_id, to_json(track.metadata or {})) for track in tracks],
+        )
+        self._c.executemany(
+            "INSERT OR IGNORE INTO scene_tracks SELECT ?, pk FROM tracks WHERE dataset = ? AND reference_id = ?",
+            [(scene, self._dataset, track.reference_id) for track in tracks],
         )
 
 
@@ -180,7 +185,7 @@ def _metadata(item: SceneItem) -> dict[str, Any]:
 def _item_row(dataset: int, scene: int, placed: Placed) -> tuple[Any, ...]:
     frame, sensor, item = placed
     metadata = to_json(_metadata(item))
-    shape = (item.width, item.height, metadata)
+    shape = (item.width, item.height, metadata, None if item.embedding_info is None else to_json(item.embedding_info))
     return (dataset, item.reference_id, item.url, item.type, *shape, scene, frame, sensor)
 
 
@@ -216,7 +221,7 @@ def as_read(world: World, row: sqlite3.Row) -> dict[str, Any]:
         "id": world.ids.spell("scn", row["pk"]),
         "reference_id": row["reference_id"],
         "metadata": from_json(row["metadata"]),
-        "tracks": [],
+        "tracks": taxonomies.tracks_of_scene(world, row["pk"]),
     }
     if row["type"] == "video":
         answer["frames"] = [_item_as_read(world, item) for item in items]

@@ -87,6 +87,13 @@ CREATE TABLE IF NOT EXISTS tracks (
     UNIQUE (dataset, reference_id)
 );
 
+-- Tracks that scenes were uploaded with.
+CREATE TABLE IF NOT EXISTS scene_tracks (
+    scene INTEGER NOT NULL REFERENCES scenes ON DELETE CASCADE,
+    track INTEGER NOT NULL REFERENCES tracks ON DELETE CASCADE,
+    PRIMARY KEY (scene, track)
+) WITHOUT ROWID;
+
 -- A metadata key that held a string once holds strings for ever, and the same for numbers.
 CREATE TABLE IF NOT EXISTS metadata_kinds (
     dataset INTEGER NOT NULL REFERENCES datasets ON DELETE CASCADE,
@@ -157,6 +164,14 @@ CREATE TABLE IF NOT EXISTS predictions (
     UNIQUE (item, run, slot)
 );
 CREATE INDEX IF NOT EXISTS predictions_of_run ON predictions (run);
+
+-- Segmentations of whole point clouds, which can be uploaded and not read.
+CREATE TABLE IF NOT EXISTS point_segmentations (
+    item INTEGER NOT NULL REFERENCES items ON DELETE CASCADE,
+    run  INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    url  TEXT NOT NULL,
+    PRIMARY KEY (item, run)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS slices (
     pk      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -240,6 +255,21 @@ CREATE TABLE IF NOT EXISTS metric_calls (
     options TEXT NOT NULL,
     created TEXT NOT NULL
 );
+
+-- What calculateEvaluationMetrics found, as it was then (label_matches.py).
+CREATE TABLE IF NOT EXISTS metric_matches (
+    pk               INTEGER PRIMARY KEY,
+    dataset          INTEGER NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    run              INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    item             INTEGER NOT NULL REFERENCES items ON DELETE CASCADE,
+    prediction       INTEGER,              -- null: a ground truth that nothing found
+    annotation       INTEGER,              -- null: a prediction that found nothing
+    prediction_label TEXT,
+    annotation_label TEXT,
+    iou              REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS matches_of_run ON metric_matches (run, dataset);
+CREATE INDEX IF NOT EXISTS matches_of_item ON metric_matches (item);
 
 -- What a job did, written in the transaction that did it: a job taken up after a crash is not done twice.
 CREATE TABLE IF NOT EXISTS done_jobs (

@@ -58,6 +58,12 @@ def _add(c: sqlite3.Connection, pk: int, members: list[Member]) -> None:
     )
 
 
+def fill(c: sqlite3.Connection, pk: int, items: list[int]) -> None:
+    """Put items into a slice, those of them that are still there."""
+    query = "SELECT pk FROM items WHERE pk IN (SELECT value FROM json_each(?)) ORDER BY pk"
+    _add(c, pk, [("di", row[0]) for row in c.execute(query, (to_json(items),)).fetchall()])
+
+
 def _members(world: World, dataset: int, body: dict[str, Any]) -> list[Member]:
     if body.get("reference_ids") is not None:
         return _by_reference(world, dataset, body["reference_ids"])
@@ -195,6 +201,29 @@ def _member_as_read(world: World, kind: str, pk: int) -> dict[str, Any] | None:
     item = c.execute("SELECT * FROM items WHERE pk = ?", (row["item"],)).fetchone()
     names = {"reference_id": item["reference_id"], "dataset_item_id": world.ids.spell("di", item["pk"])}
     return answer | reading.record_as_read(row) | names
+
+
+def raw_objects(world: World, slice_id: str) -> list[dict[str, Any]]:
+    """The answer of `slice/{slc}/export_raw_json`: each object with its item and its scene, of object slices only."""
+    row = find(world, slice_id)
+    c = world.held.reader()
+    query = "SELECT kind, member FROM slice_members WHERE slice = ? ORDER BY pk"
+    found = c.execute(query, (row["pk"],)).fetchall()
+    if any(each["kind"] not in ("ann", "pred") for each in found):
+        raise Refused(400, "Only slices of objects can be exported as raw JSON.")
+    return [read for each in found if (read := _object_in_place(world, each["kind"], each["member"])) is not None]
+
+
+def _object_in_place(world: World, kind: str, pk: int) -> dict[str, Any] | None:
+    read = _member_as_read(world, kind, pk)
+    if read is None:
+        return None
+    c = world.held.reader()
+    query = f"SELECT i.* FROM items i JOIN {_TABLES[kind]} a ON a.item = i.pk WHERE a.pk = ?"
+    item = c.execute(query, (pk,)).fetchone()
+    answer = {"item": reading.item_as_read(world, item), "annotation" if kind == "ann" else "prediction": read}
+    scene = c.execute("SELECT * FROM scenes WHERE pk = ?", (item["scene"],)).fetchone()
+    return answer | ({"scene": scenes.summary(world, scene)} if scene is not None else {})
 
 
 def raw_items(world: World, slice_id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from .refusals import Refused, missing
@@ -57,16 +58,20 @@ def _status(world: World, dataset: int, name: str, status: str) -> dict[str, Any
 def tracks(world: World, dataset: int) -> dict[str, Any]:
     """The answer of `GET dataset/{ds}/tracks`."""
     rows = world.held.reader().execute("SELECT * FROM tracks WHERE dataset = ? ORDER BY pk", (dataset,))
-    owner = world.ids.spell("ds", dataset)
+    return {"tracks": [_track_as_read(world, row) for row in rows]}
+
+
+def tracks_of_scene(world: World, scene: int) -> list[dict[str, Any]]:
+    """The tracks that a scene was uploaded with, as the dataset has them now."""
+    query = "SELECT t.* FROM scene_tracks s JOIN tracks t ON t.pk = s.track WHERE s.scene = ? ORDER BY t.pk"
+    return [_track_as_read(world, row) for row in world.held.reader().execute(query, (scene,))]
+
+
+def _track_as_read(world: World, row: sqlite3.Row) -> dict[str, Any]:
     return {
-        "tracks": [
-            {
-                "reference_id": row["reference_id"],
-                "dataset_id": owner,
-                "metadata": from_json(row["metadata"]),
-            }
-            for row in rows
-        ]
+        "reference_id": row["reference_id"],
+        "dataset_id": world.ids.spell("ds", row["dataset"]),
+        "metadata": from_json(row["metadata"]),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import benchmarks, datasets, evaluations, items, models, records, scenes
+from . import benchmarks, datasets, embeddings, evaluations, items, label_matches, models, records, scenes, slices
 from .faults import Effect
 from .jobs import Outcome
 from .lines import batches_of_file, batches_of_values
@@ -181,6 +181,21 @@ def _build_benchmark(task: Task) -> Outcome:
     return Outcome("Completed", {"benchmark": {"added": added, "skipped": skipped}})
 
 
+def _match_labels(task: Task) -> Outcome:
+    label_matches.compute(task.c, task.work["dataset"], task.work["model"], task.work["options"])
+    return Outcome()
+
+
+def _fill_slice(task: Task) -> Outcome:
+    slices.fill(task.c, task.work["slice"], task.work["items"])
+    return Outcome("Completed", {"slice_id": task.world.ids.spell("slc", task.work["slice"])})
+
+
+def _export_embeddings(task: Task) -> Outcome:
+    name = embeddings.export(task.world, task.work["dataset"])
+    return Outcome("Completed", {"result": [f"{task.work['address']}/_emulator/media/{name}"]})
+
+
 def _evaluate(task: Task) -> Outcome:
     evaluations.compute(task.c, task.work["evaluation"])
     return Outcome()
@@ -211,4 +226,7 @@ _ACTIONS: dict[str, Callable[[Task], Outcome]] = {
     "merge_runs": _merge_runs,
     "build_benchmark": _build_benchmark,
     "evaluate": _evaluate,
+    "match_labels": _match_labels,
+    "fill_slice": _fill_slice,
+    "export_embeddings": _export_embeddings,
 }

@@ -33,7 +33,9 @@ class RunFreeReader:
             if isinstance(record, Box | Polygon | Cuboid):
                 yield pick, record
                 continue
-            detail = f"is a {record.__struct_config__.tag}: leave out `run: none`, or take it out of the source"
+            detail = (
+                f"is a {record.__struct_config__.tag or 'mask'}: leave out `run: none`, or take it out of the source"
+            )
             where = self.where(kind, pick.locator)
             report(Problem(self._name, where, record.reference_id, _CAUSE, detail, key=pick.key))
 

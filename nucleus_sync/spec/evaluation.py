@@ -300,7 +300,7 @@ class BenchmarkEvaluation(SpecPart):
     preset: Text | None = None
     """Name of a preset at Nucleus whose rollup groups and exclusion rules are taken."""
     save_as_preset: Text | None = None
-    """Name of a preset at Nucleus that is kept equal to these rollup groups and exclusion rules."""
+    """Name of a preset at Nucleus that is kept equal to these groups and rules; with `prune` it goes with them."""
     expect: Expect | None = None
     """Bounds on the numbers; apply exits 5 when one is not kept."""
 

@@ -12,6 +12,7 @@ from nucleus_sync.plan.steps import Holds
 from nucleus_sync.records.record import Kind
 
 if TYPE_CHECKING:
+    from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.spec.model import Dataset, Spec
 
 HOLDS = {
@@ -100,6 +101,13 @@ def declared_addresses(spec: Spec) -> list[str]:
     addresses += [f"model.{name}" for name in spec.models]
     addresses += [f"evaluation.{name}" for name in spec.evaluations]
     return sorted(addresses)
+
+
+def known_addresses(ledger: Ledger | None) -> list[str]:
+    """Every address that the ledger has something at, declared or not."""
+    if ledger is None:
+        return []
+    return [one.address for one in ledger.resources()] + [one.address for one in ledger.streams()]
 
 
 def check_targets(targets: Iterable[str], spec: Spec, known: Iterable[str] = ()) -> None:

@@ -34,6 +34,7 @@ from nucleus_sync.survey.declared import (
     declared_streams,
     is_under,
     items_address,
+    known_addresses,
     undeclared_stream,
 )
 from nucleus_sync.survey.desired import DesiredStream
@@ -112,7 +113,8 @@ class Survey:
 
     def run(self) -> Surveyed:
         """Read what must be read, compare, and order the steps."""
-        check_targets(self.targets, self.loaded.spec)
+        if self.targets:
+            check_targets(self.targets, self.loaded.spec, known_addresses(self.ledger))
         self._reading = Reading(self.scratch, self.lines)
         try:
             self._look()

@@ -52,5 +52,5 @@ def test_what_is_not_emulated_says_its_name(client: nucleus.NucleusClient, datas
     with pytest.raises(NucleusAPIError, match="POST dataset/create_from_project is not emulated") as caught:
         client.create_dataset_from_project("project")
     assert caught.value.status_code == 501
-    with pytest.raises(NucleusAPIError, match="queryItemsPage is not emulated"):
-        list(dataset.query_items("metadata.a = 1"))
+    with pytest.raises(NucleusAPIError, match="exportScaleTaskInfo is not emulated"):
+        dataset.export_scale_task_info()

@@ -41,7 +41,7 @@ def test_unknown_routes_answer_plain_text(api: Api) -> None:
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (404, "text/plain")
 
 
-@pytest.mark.parametrize("path", ["dataset/{}/queryItemsPage", "indexing/{}/setPrimary"])
+@pytest.mark.parametrize("path", ["dataset/{}/ingest_tasks", "indexing/{}/setPrimary"])
 def test_what_is_lacking_answers_501_with_its_name(api: Api, path: str) -> None:
     answer = api.call("POST", path.format("ds_x"))
     assert (answer.status_code, answer.json()) == (

@@ -105,6 +105,56 @@ def test_presets_are_saved_and_taken(judged: Project, client: nucleus.NucleusCli
     assert "there is no preset 'none' at Nucleus" in judged("apply", "--auto-approve").text
 
 
+def test_a_preset_goes_with_the_evaluation_that_made_it(judged: Project, client: nucleus.NucleusClient) -> None:
+    def presets() -> list[str]:
+        return sorted(one.name for one in client.list_evaluation_v2_presets())
+
+    client.create_evaluation_v2_preset("theirs")
+    groups = {"pet": ["cat", "dog"]}
+    _declare(judged, dataset="tiny", rollup_groups=groups, save_as_preset="pets")
+    _done(judged)
+    _declare(judged, dataset="tiny", rollup_groups=groups, save_as_preset="animals")
+    _done(judged)
+    assert presets() == ["animals", "theirs"]
+    _declare(judged, dataset="tiny", rollup_groups=groups, save_as_preset="theirs")
+    _done(judged)
+    assert presets() == ["theirs"]
+    _declare(judged, dataset="tiny", rollup_groups=groups, save_as_preset="pets")
+    _done(judged)
+    sections = judged.declared()
+    del sections["evaluations"]
+    judged.declare(**sections)
+    _done(judged)
+    assert presets() == ["theirs"]
+
+
+def test_a_preset_that_another_evaluation_takes_is_handed_over(judged: Project, client: nucleus.NucleusClient) -> None:
+    sections = {**judged.declared(), "settings": {"prune": True}}
+    common = {"kind": "benchmark", "model": "cnn", "dataset": "tiny"}
+    maker = {**common, "rollup_groups": {"pet": ["cat", "dog"]}, "save_as_preset": "pets"}
+    judged.declare(**{**sections, "evaluations": {"maker": maker}})
+    _done(judged)
+    judged.declare(**{**sections, "evaluations": {"maker": maker, "taker": {**common, "preset": "pets"}}})
+    _done(judged)
+    judged.declare(**{**sections, "evaluations": {"taker": {**common, "preset": "pets"}}})
+    _done(judged)
+    assert len(client.list_evaluation_v2_presets()) == 1
+    judged.declare(**{**sections, "evaluations": {}})
+    _done(judged)
+    assert client.list_evaluation_v2_presets() == []
+
+
+def test_a_preset_whose_answer_is_lost_is_ours_all_the_same(judged: Project, client: nucleus.NucleusClient) -> None:
+    match = {"method": "POST", "path": "evaluationV2Presets$", "times": 1}
+    judged.emulator.inject([{"match": match, "effect": {"reset": "after"}}])
+    _declare(judged, dataset="tiny", rollup_groups={"pet": ["cat"]}, save_as_preset="pets")
+    assert judged("apply", "--auto-approve").code == 3
+    _done(judged)
+    assert len(client.list_evaluation_v2_presets()) == 1
+    judged.ok("destroy", "--auto-approve")
+    assert client.list_evaluation_v2_presets() == []
+
+
 def test_a_removed_evaluation_takes_its_benchmarks_along(judged: Project, client: nucleus.NucleusClient) -> None:
     _declare(judged, dataset="tiny")
     _done(judged)

@@ -423,3 +423,35 @@ def test_weights_that_are_not_there_are_said(street: Project) -> None:
     answer = street("plan")
     assert answer.code == 6
     assert "the weights can't be read" in answer.text
+
+
+# --- targets --------------------------------------------------------------------------------------------------
+
+
+def test_a_target_may_be_what_only_the_ledger_has(street: Project) -> None:
+    _change(street, "datasets", "street", "slices", "some", to={"reference_ids": ["a.jpg"]})
+    _change(street, "datasets", "street", "slices", "other", to={"reference_ids": ["b.jpg"]})
+    _done(street)
+    _change(street, "datasets", "street", "slices")
+    _change(street, "models", "cnn", "predictions")
+    for target, gone in (
+        ("dataset.street.slice.some", "slices"),
+        ("model.cnn.predictions.street", "predictions"),
+    ):
+        planned = street.plan("--target", target)["steps"]
+        assert [step["id"] for step in planned] == [f"{target}:delete"], gone
+        assert street.apply("--target", target, "--allow-deletes")["exit_code"] == 0
+    assert [one["name"] for one in street.dataset()["slices"]] == ["other"]
+    assert street.world()["models"][0]["predictions"] == []
+    answer = street("plan", "--target", "dataset.street.slice.som")
+    assert answer.code == 64
+    assert "nothing is declared at 'dataset.street.slice.som'" in answer.text
+    _done(street)
+
+
+def test_a_target_may_be_a_removed_evaluation_or_model(street: Project) -> None:
+    _done(street)
+    _change(street, "models")
+    assert [step["id"] for step in street.plan("--target", "model.cnn")["steps"]] == ["model.cnn:delete"]
+    assert street.apply("--target", "model.cnn", "--allow-deletes")["exit_code"] == 0
+    assert street.world()["models"] == []

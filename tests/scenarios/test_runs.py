@@ -52,9 +52,9 @@ def _run(project: Project, run: Any) -> None:
     project.declare(**sections)
 
 
-def _predicted(project: Project) -> list[tuple[str, str, str, str | None]]:
-    (model,) = project.world()["models"]
-    return sorted((p["dataset"], p["reference_id"], p["annotation_id"], p["run"]) for p in model["predictions"])
+def _predicted(project: Project, model: str = "cnn") -> list[tuple[str, str, str, str | None]]:
+    (found,) = (one for one in project.world()["models"] if one["reference_id"] == model)
+    return sorted((p["dataset"], p["reference_id"], p["annotation_id"], p["run"]) for p in found["predictions"])
 
 
 def _done(project: Project) -> dict[str, Any]:
@@ -134,14 +134,51 @@ def test_a_line_needs_a_run(two: Project) -> None:
     assert "a prediction without a run is a box, a polygon or a cuboid" in answer.text
 
 
-def test_run_free_predictions_that_nucleus_refuses_are_named(two: Project) -> None:
+def test_run_free_predictions_that_nucleus_refuses_are_named(two: Project, client: nucleus.NucleusClient) -> None:
     _run(two, "none")
-    guess = {**_guess("a.jpg", 1), "class_pdf": {"car": 0.2, "bus": 0.1}}
-    write_lines(two.folder / "day-cnn.jsonl", [guess, _guess("b.jpg", 2)])
+    write_lines(two.folder / "day-cnn.jsonl", [_guess("a.jpg", 1), _guess("b.jpg", 2)])
+    _done(two)
+    # Another client has given the key a text: numbers are refused from then on.
+    day, other = next(one for one in client.datasets if one.name == "day"), client.create_model("Other", "other")
+    foreign = nucleus.BoxPrediction("car", 1, 1, 4, 4, "a.jpg", 0.5, "theirs", metadata={"n": "text"})
+    day.upload_predictions(other, [foreign])
+
+    bad, good = {**_guess("a.jpg", 3), "metadata": {"n": 1}}, {**_guess("b.jpg", 4), "metadata": {"m": 1}}
+    write_lines(two.folder / "day-cnn.jsonl", [_guess("a.jpg", 1), _guess("b.jpg", 2), bad, good])
     summary = two.apply()
-    if summary["exit_code"] == 3:
-        assert summary["rejected"] == 1
-        assert "a.jpg" in two("errors").text
+    assert (summary["exit_code"], summary["create"], summary["rejected"]) == (3, 1, 1)
+    (rejected,) = two("errors", "--json").lines()
+    assert (rejected["address"], rejected["key"]) == (
+        "model.cnn.predictions.day",
+        {"reference_id": "a.jpg", "annotation_id": "box-3"},
+    )
+    assert rejected["file"] == "day-cnn.jsonl"
+    assert 'Metadata key "n" holds a string elsewhere in this dataset' in rejected["reason"]
+    held = {(dataset, name) for dataset, _, name, _ in _predicted(two)}
+    assert held & {("day", "box-3"), ("day", "box-4")} == {("day", "box-4")}
+    assert two.plan()["summary"]["rejected"] == 1  # it rests
+    write_lines(two.folder / "day-cnn.jsonl", [_guess("a.jpg", 1), _guess("b.jpg", 2), {**bad, "metadata": {}}, good])
+    assert _done(two)["create"] == 1
+
+
+def test_run_free_predictions_whose_call_fails_are_in_doubt_and_sent_again(two: Project) -> None:
+    _run(two, "none")
+    match = {"method": "POST", "path": "model/[^/]+/predictions$", "nth": 1}
+    two.emulator.inject([{"match": match, "effect": {"status": 400, "body": {"error": "not to our taste"}}}])
+    answer = two("apply", "--auto-approve")
+    assert answer.code == 3
+    assert "not to our taste" in answer.text
+    assert len(_predicted(two)) == 4
+    _done(two)
+    assert len(_predicted(two)) == 8
+
+
+def test_run_free_predictions_whose_answer_is_lost_are_not_doubled(two: Project) -> None:
+    _run(two, "none")
+    match = {"method": "POST", "path": "model/[^/]+/predictions$", "nth": 1}
+    two.emulator.inject([{"match": match, "effect": {"reset": "after"}}])
+    _done(two)
+    assert len(_predicted(two)) == 8
 
 
 def test_a_run_has_a_shape(two: Project) -> None:

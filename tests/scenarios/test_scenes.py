@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import nucleus
@@ -341,3 +343,27 @@ def test_privacy_mode_is_told_to_nucleus_and_needs_sizes(project: Project) -> No
     drives.figures()
     drives.write([sized | {"upload_to_scale": True}], [box("a/0")], [box("a/0", confidence=0.5)])
     assert "upload_to_scale is true, the opposite of privacy_mode" not in project("plan").text
+
+
+def test_a_category_of_a_scene_is_sent_as_the_sdk_sends_it(lidar_drives: Drives, tmp_path: Path) -> None:
+    lidar_drives.write(
+        [lidar("one")],
+        [road("one"), road("one/0/pc", "city"), cuboid("one/0/pc")],
+        [road("one") | {"confidence": 0.25}],
+    )
+    assert lidar_drives.project.apply()["exit_code"] == 0
+    uploads = (tmp_path / "emulator" / "uploads").glob("*.ndjson")
+    lines = [json.loads(line) for path in uploads for line in path.read_text("utf-8").splitlines()]
+    categories = [line for line in lines if line.get("type") == "category"]
+    sdk = [
+        nucleus.SceneCategoryAnnotation("highway", "one", "road"),
+        nucleus.CategoryAnnotation("city", "one/0/pc", "road"),
+        nucleus.SceneCategoryPrediction("highway", "one", "road", confidence=0.25, metadata={}),
+    ]
+    wanted = [json.loads(one.to_json()) for one in sdk]
+    assert sorted(categories, key=_text) == sorted(wanted, key=_text)
+    assert sum(line.get("type") == "cuboid" for line in lines) == 1
+
+
+def _text(value: Wire) -> str:
+    return json.dumps(value, sort_keys=True)
