@@ -12,6 +12,7 @@ from nucleus_sync.watch.page import CONTENT_SECURITY_POLICY, STYLE
 
 _AT_ONCE = 16
 _PATIENCE = 10.0
+_PICTURES = "/picture/"
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -19,6 +20,10 @@ _MAGIC = (
     (b"BM", "image/bmp"),
     (b"RIFF", "image/webp"),
 )
+
+
+Found = tuple[int, str, bytes]
+"""Status, content type, body."""
 
 
 class Answers(Protocol):
@@ -44,9 +49,8 @@ class HealthServer:
     """Listens from `start` to `close`. Raises NucleusSyncError when the port is taken."""
 
     def __init__(self, host: str, port: int, answers: Answers) -> None:
-        self._is_local = _is_loopback(host)
         try:
-            self._server = _Server((host, port), _request_class(answers, is_local=self._is_local))
+            self._server = _Server((host, port), answers, is_local=_is_loopback(host))
         except OSError as error:
             raise NucleusSyncError(
                 f"the health port can't be opened: {error.strerror or error}",
@@ -78,9 +82,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, address: tuple[str, int], answers: Answers, *, is_local: bool) -> None:
+        self.answers = answers
+        self.is_local = is_local
         self._room = threading.BoundedSemaphore(_AT_ONCE)
-        super().__init__(address, handler)
+        super().__init__(address, _Request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._room.acquire(blocking=False):
@@ -98,63 +104,68 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is no event."""
 
 
-def _request_class(answers: Answers, *, is_local: bool) -> type[BaseHTTPRequestHandler]:
-    class Request(BaseHTTPRequestHandler):
-        timeout = _PATIENCE
-        server_version = "nucleus-sync"
-        sys_version = ""
+class _Request(BaseHTTPRequestHandler):
+    timeout = _PATIENCE
+    server_version = "nucleus-sync"
+    sys_version = ""
+    server: _Server
 
-        def do_GET(self) -> None:
-            if is_local and not _names_this_machine(self.headers.get("Host", "")):
-                # Another site's name that leads here: a browser would let that site read what we answer.
-                self._answer(403, "text/plain", b"this address is for this machine\n")
-                return
-            path = self.path.partition("?")[0]
-            try:
-                self._answer(*self._found(path))
-            except Exception as error:
-                self._answer(500, "text/plain", f"{type(error).__name__}\n".encode())
+    def do_GET(self) -> None:
+        if self.server.is_local and not _names_this_machine(self.headers.get("Host", "")):
+            # Another site's name that leads here: a browser would let that site read what we answer.
+            self._answer(403, "text/plain", b"this address is for this machine\n")
+            return
+        path = self.path.partition("?")[0]
+        try:
+            self._answer(*_found(path, self.server.answers, is_local=self.server.is_local))
+        except Exception as error:
+            self._answer(500, "text/plain", f"{type(error).__name__}\n".encode())
 
-        do_HEAD = do_GET
+    do_HEAD = do_GET
 
-        def _found(self, path: str) -> tuple[int, str, bytes]:
-            match path:
-                case "/healthz":
-                    alive = answers.alive()
-                    return (200 if alive else 503), "text/plain", b"alive\n" if alive else b"the loop stands still\n"
-                case "/readyz":
-                    ready, why = answers.ready()
-                    return (200 if ready else 503), "text/plain; charset=utf-8", f"{why}\n".encode()
-                case "/metrics":
-                    kind, text = answers.metrics()
-                    return 200, kind, text
-                case "/":
-                    return 200, "text/html; charset=utf-8", answers.page(pictures=is_local).encode(errors="replace")
-                case "/style.css":
-                    return 200, "text/css; charset=utf-8", STYLE.encode()
-            picture = answers.picture(path.removeprefix("/picture/")) if is_local else None
-            if path.startswith("/picture/") and picture is not None:
-                shown = next((name for magic, name in _MAGIC if picture.startswith(magic)), None)
-                if shown is not None:
-                    return 200, shown, picture
-            return 404, "text/plain", b"nothing here\n"
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-        def _answer(self, status: int, kind: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Referrer-Policy", "no-referrer")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+    def log_message(self, format: str, *args: Any) -> None:
+        """Probes every few seconds are nobody's news."""
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Probes every few seconds are nobody's news."""
 
-    return Request
+def _found(path: str, answers: Answers, *, is_local: bool) -> Found:
+    """What lies at a path."""
+    match path:
+        case "/healthz":
+            alive = answers.alive()
+            return (200 if alive else 503), "text/plain", b"alive\n" if alive else b"the loop stands still\n"
+        case "/readyz":
+            ready, why = answers.ready()
+            return (200 if ready else 503), "text/plain; charset=utf-8", f"{why}\n".encode()
+        case "/metrics":
+            kind, text = answers.metrics()
+            return 200, kind, text
+        case "/":
+            return 200, "text/html; charset=utf-8", answers.page(pictures=is_local).encode(errors="replace")
+        case "/style.css":
+            return 200, "text/css; charset=utf-8", STYLE.encode()
+    picture = _picture(path, answers) if is_local else None
+    return picture or (404, "text/plain", b"nothing here\n")
+
+
+def _picture(path: str, answers: Answers) -> Found | None:
+    """An image that the page shows, if its bytes are those of one that browsers know."""
+    picture = answers.picture(path.removeprefix(_PICTURES)) if path.startswith(_PICTURES) else None
+    if picture is None:
+        return None
+    kind = next((name for magic, name in _MAGIC if picture.startswith(magic)), None)
+    return (200, kind, picture) if kind is not None else None
 
 
 def _is_loopback(host: str) -> bool:
