@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from nucleus_sync.spec import template
 from nucleus_sync.spec.value import (
     KeyTemplate,
+    OnInvalid,
     PathText,
     SpecPart,
     TemplateText,
@@ -92,7 +93,7 @@ class FramesSource(SpecPart):
     """Template of the address at which Nucleus reads a video file, where those are the scenes."""
     metadata: dict[Text, Annotated[TemplateValue, _of_video]] = Field(default_factory=dict)
     """Metadata of each scene; texts are templates over `scene` and its first file."""
-    on_invalid: Literal["error", "skip"] = "error"
+    on_invalid: OnInvalid = "error"
     """What an unusable scene means: stop before anything is sent, or leave it out and count it."""
 
     @model_validator(mode="after")
@@ -133,5 +134,5 @@ class Kitti3dSource(SpecPart):
     """Folder for the point clouds as Nucleus's JSON, each as `{path}.json`; copy it to where `pointcloud_url` says."""
     metadata: dict[Text, Annotated[TemplateValue, _of_drive]] = Field(default_factory=dict)
     """Metadata of each scene; texts are templates over `scene` and its first frame."""
-    on_invalid: Literal["error", "skip"] = "error"
+    on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""

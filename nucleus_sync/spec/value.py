@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic.types import Strict
@@ -271,3 +271,10 @@ SliceName = Annotated[Text, AfterValidator(_slice_name)]
 """A slice of a dataset as other parts of the spec name it: `street.night`."""
 Texts = Annotated[tuple[Text, ...], AfterValidator(no_repeats)]
 """A list of texts, each once."""
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+OnInvalid = Literal["error", "skip"]
+"""What an unusable record means."""
+OutOfBounds = Literal["keep", "clip", "reject"]
+"""What to do with a geometry that reaches beyond its image."""

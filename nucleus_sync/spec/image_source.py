@@ -1,0 +1,170 @@
+"""The sources that are folders of images, alone or with files of labels, one model per format."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from nucleus_sync.spec import template
+from nucleus_sync.spec.value import (
+    KeyTemplate,
+    OnInvalid,
+    OutOfBounds,
+    PathText,
+    ReadUrl,
+    SpecPart,
+    StoreUrl,
+    Switch,
+    TemplateValue,
+    Text,
+    Texts,
+    UrlTemplate,
+    refuse,
+)
+
+IMAGE_FIELDS = ("path", "parent", "name", "stem", "suffix")
+"""What templates of an `images` source may name: `a/b.jpg` has path `a/b.jpg`, parent `a`, name `b.jpg`,
+stem `b`, suffix `.jpg`."""
+
+
+def _image_template(text: str) -> str:
+    for field in template.parse(text).fields:
+        if field not in IMAGE_FIELDS:
+            refuse(
+                f"an image file has no field {field!r}",
+                "allowed: " + ", ".join(f"{{{name}}}" for name in IMAGE_FIELDS),
+            )
+    return text
+
+
+def _image_value(value: object) -> object:
+    match value:
+        case str():
+            _image_template(value)
+        case list():
+            for item in value:
+                _image_value(item)
+        case dict():
+            for item in value.values():
+                _image_value(item)
+    return value
+
+
+def check_staging(image_url: str | None, upload_to: str | None, upload_url: str | None) -> None:
+    """Refuse two ways to one image, and a place that Nucleus can't read."""
+    if upload_to is None:
+        if upload_url is not None:
+            refuse("'upload_url' says how a place is read, but nothing is put there", "add upload_to")
+        return
+    if image_url is not None:
+        refuse("the images are read at image_url, so there is nothing to upload", "remove image_url, or upload_to")
+    if upload_url is None and upload_to.startswith(("az://", "file://")):
+        refuse(f"Nucleus does not read {upload_to.partition('://')[0]}:// addresses", "add upload_url: https://…")
+
+
+class ImagesSource(SpecPart):
+    """A folder of image files; yields one item per file."""
+
+    format: Literal["images"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder, searched with all folders below it."""
+    include: Texts = ()
+    """Patterns of the files to take, such as `**/*.jpg`; left out: every file named as an image."""
+    exclude: Texts = ()
+    """Patterns of files to leave out, stronger than `include`."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id; fields: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    follow_symlinks: Switch = False
+    """Follow links to folders and files?"""
+    on_invalid: OnInvalid = "error"
+    """What an unusable file means: stop before anything is sent, or leave it out and count it."""
+
+    @model_validator(mode="after")
+    def _one_way_to_the_image(self) -> Self:
+        check_staging(self.image_url, self.upload_to, self.upload_url)
+        return self
+
+
+class YoloSource(SpecPart):
+    """A folder in YOLO's layouts, images with a text file each; yields items and annotations or predictions."""
+
+    format: Literal["yolo"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder with the label files, and with the images unless `images` is given."""
+    images: PathText | None = None
+    """The folder with the images, where it is another one; left out: `path`."""
+    data: PathText | None = None
+    """The YAML file or list with the classes' names; left out: data.yaml, obj.names and the like in the folder."""
+    names: tuple[Text, ...] = ()
+    """The names of the classes from 0 on, where no file says them."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    exclude: Texts = ()
+    """Patterns of images and label files to leave out."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a geometry that reaches beyond its image."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
+class VocSource(SpecPart):
+    """A folder of Pascal VOC XML files with their images; yields items and annotations."""
+
+    format: Literal["voc"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder with the XML files, and with the images unless `images` is given."""
+    images: PathText | None = None
+    """The folder with the images, where it is another one; left out: `path`."""
+    one_based: Switch = False
+    """Do coordinates count pixels from 1, the last one included, as VOC's own do? Otherwise they are edges from 0."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    exclude: Texts = ("SegmentationClass", "SegmentationObject")
+    """Patterns of images and XML files to leave out."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a box that reaches beyond its image."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+
+class KittiSource(SpecPart):
+    """A folder of KITTI's 2D labels with their images; yields items and annotations or predictions."""
+
+    format: Literal["kitti"]
+    """Which reader reads it."""
+    path: PathText
+    """The folder with the label files (label_2), and with the images (image_2) unless `images` is given."""
+    images: PathText | None = None
+    """The folder with the images, where it is another one; left out: `path`."""
+    reference_id: Annotated[KeyTemplate, AfterValidator(_image_template)] = "{path}"
+    """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
+    image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
+    """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
+    """Metadata of each item; texts are templates."""
+    exclude: Texts = ("image_3", "calib", "velodyne")
+    """Patterns of images and label files to leave out."""
+    out_of_bounds: OutOfBounds = "keep"
+    """What to do with a box that reaches beyond its image."""
+    on_invalid: OnInvalid = "error"
+    """What an unusable record means: stop before anything is sent, or leave it out and count it."""
