@@ -99,8 +99,8 @@ def command(**said: Any) -> int:
 
 
 def _options(said: dict[str, Any]) -> Any:
+    from nucleus_sync.watch.options import Options
     from nucleus_sync.watch.rounds import Pace
-    from nucleus_sync.watch.service import Options
 
     if said["marker"] and ("/" in said["marker"] or said["marker"] in (".", "..")):
         raise UsageError("--marker is the name of a file, without a folder")

@@ -14,8 +14,9 @@ from simulation.haste import HastyWorkspace
 
 from nucleus_sync.emulator.server import Emulator
 from nucleus_sync.watch.happenings import RoundFinished
+from nucleus_sync.watch.options import Options
 from nucleus_sync.watch.rounds import Pace
-from nucleus_sync.watch.service import Options, Service
+from nucleus_sync.watch.service import Service
 
 DEADLINE = 90.0
 SPEC = """
@@ -83,7 +84,7 @@ class Watched:
     def service_rests(self) -> bool:
         """Whether no round is under way, and none is due."""
         service = self.service
-        idle = service is not None and service._thread is None and not service._settling.waiting
+        idle = service is not None and service._under_way.is_idle and not service._settling.waiting
         return idle and len(self.of("RoundStarted")) == len(self.rounds()) > 0
 
     def stop_the_clock(self) -> Callable[[], None]:
