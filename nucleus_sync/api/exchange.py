@@ -131,6 +131,15 @@ class Exchange:
         errand = _Errand("PUT", storage_name(url), Safety.IDEMPOTENT, policy, is_storage=True)
         return await self._until_settled(send, errand, self._storage_throttle)
 
+    async def get_file(self, url: str) -> bytes:
+        """The bytes at an address that Nucleus has named, asked for without credentials."""
+
+        async def send() -> Answer | Failure:
+            return await self._transport.get_file(url)
+
+        errand = _Errand("GET", storage_name(url), Safety.IDEMPOTENT, self._policy, is_storage=True)
+        return (await self._until_settled(send, errand, self._storage_throttle)).content
+
     @property
     def now(self) -> float:
         """The clock that patience is measured with."""

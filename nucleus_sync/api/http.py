@@ -89,6 +89,10 @@ class Transport:
         headers = {**piece.headers, "Content-Length": str(piece.size)}
         return await self._storage.send("PUT", url, headers, _file_bytes(piece.path, piece.size, piece.offset))
 
+    async def get_file(self, url: str) -> Answer | Failure:
+        """What lies at an address outside of the API, asked for without credentials."""
+        return await self._storage.send("GET", url, {}, None)
+
     async def aclose(self) -> None:
         """Close all connections."""
         for pool in (self._pool, self._fresh, self._storage):

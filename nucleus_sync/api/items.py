@@ -75,6 +75,10 @@ class Items:
         """The same by position from 0, in an order that nobody promises."""
         return await self._single(get("dataset", dataset_id, "iloc", str(position)))
 
+    async def image(self, url: str) -> bytes:
+        """The bytes of an image at the address that Nucleus gives for it (docs/wire.md §8.2)."""
+        return await self._exchange.get_file(url)
+
     async def delete(self, dataset_id: str, reference_id: str) -> None:
         """Delete one item with its annotations and predictions.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, repeat
+from itertools import compress, groupby, repeat
 from pathlib import Path
 from typing import IO
 
@@ -166,6 +166,18 @@ class _Lines:
         file = self._opened()
         file.close()
         return LineBatch(self.rows, Path(file.name), self.size, self.staged)
+
+
+def without(batch: LineBatch | PhotoBatch, keys: Collection[bytes], scratch: Path) -> LineBatch | PhotoBatch:
+    """The same batch less these records; what was spooled before is given back."""
+    stays = [row[1] not in keys for row in batch.rows]
+    rows = list(compress(batch.rows, stays))
+    if isinstance(batch, PhotoBatch):
+        return PhotoBatch(rows, list(compress(batch.items, stays)))
+    with batch.path.open("rb") as lines, tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
+        size = sum(map(file.write, compress(lines, stays)))
+    batch.discard()
+    return LineBatch(rows, Path(file.name), size, batch.staged)
 
 
 def _photo_batch(photos: list[tuple[Row, LocalItem]]) -> PhotoBatch:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import assert_never
 
 from nucleus_sync.api.poller import JobOutcome
 from nucleus_sync.api.states import Ending, JobError
+from nucleus_sync.apply.image_check import KEPT, Suspect, kept_images
 from nucleus_sync.apply.merging import METADATA_JOB
 from nucleus_sync.apply.readback import missing_of
 from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
@@ -20,10 +21,18 @@ from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.ledger.manifest import BatchRow
 from nucleus_sync.ledger.rejections import Rejection
 from nucleus_sync.plan.steps import Step
+from nucleus_sync.records.fingerprint import RAW_SIZE, with_other_image
 from nucleus_sync.records.key import annotation_id, as_words, reference_id
 from nucleus_sync.records.problem import Where
+from nucleus_sync.records.record import Kind
 from nucleus_sync.survey.changes import CREATE, RESEND, Change
 
+JOB_TYPES = {
+    Kind.ITEMS: "uploadDatasetItems",
+    Kind.ANNOTATIONS: "uploadAnnotations",
+    Kind.PREDICTIONS: "uploadPredictions",
+}
+"""As Nucleus lists them (docs/wire.md §7.4)."""
 _DID = {CREATE: "create", RESEND: "resent"}
 
 
@@ -41,6 +50,10 @@ class Sent:
     where: Callable[[bytes], Where]
     model_id: str | None = None
     """Whose predictions they are; None for items and ground truth."""
+    suspects: tuple[Suspect, ...] = ()
+    """Items whose new image Nucleus may not have taken."""
+    uploaded: bool = False
+    """Whether the bytes of images were sent, and not their addresses."""
 
     @cached_property
     def changes(self) -> dict[bytes, Change]:
@@ -59,6 +72,8 @@ class Verdict:
     rejections: tuple[Rejection, ...] = ()
     doubtful: frozenset[bytes] = frozenset()
     problem: str = ""
+    instead: tuple[tuple[bytes, bytes], ...] = ()
+    """Stamps of refused records of which Nucleus has taken a part."""
 
 
 async def conclude(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, job_id: str) -> None:
@@ -86,7 +101,9 @@ async def write_down(
 ) -> None:
     """Let the ledger and everybody who listens know how a batch ended; `job_id` is empty where there was no job."""
     # In a thread: a hundred thousand rows take a second, in which others go on sending.
-    finish = partial(runtime.ledger.finish, rejections=verdict.rejections, doubtful=verdict.doubtful)
+    finish = partial(
+        runtime.ledger.finish, rejections=verdict.rejections, doubtful=verdict.doubtful, instead=verdict.instead
+    )
     await asyncio.to_thread(finish, sent.number, verdict.state)
     done = _count(tally, sent, verdict)
     for rejection in verdict.rejections:
@@ -113,7 +130,21 @@ def _count(tally: StepTally, sent: Sent, verdict: Verdict) -> int:
 
 
 async def judge(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdict:
-    """What an outcome means for the records of a batch."""
+    """What an outcome means for the records of a batch; new images are read back."""
+    verdict = await _judged(runtime, sent, outcome)
+    if not sent.suspects or verdict.state not in (BatchState.DONE, BatchState.PARTIAL):
+        return verdict
+    out = {rejection.key for rejection in verdict.rejections} | verdict.doubtful
+    suspects = [one for one in sent.suspects if one.key not in out]
+    kept = await kept_images(runtime, sent.dataset_id, suspects, uploaded=sent.uploaded)
+    if not kept:
+        return verdict
+    refused = tuple(rejection(sent, sent.changes[key], KEPT, lacks_item=False) for key in sorted(kept))
+    instead = tuple((one.key, with_other_image(one.stamp[RAW_SIZE:], kept[one.key])) for one in refused)
+    return replace(verdict, state=BatchState.PARTIAL, rejections=verdict.rejections + refused, instead=instead)
+
+
+async def _judged(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdict:
     match outcome.ending:
         case Ending.DONE | Ending.PARTIAL if sent.job_type == METADATA_JOB:
             return _merged(sent, outcome)

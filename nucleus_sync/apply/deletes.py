@@ -24,6 +24,7 @@ _ITEMS_AT_ONCE = 200
 _CLEARED_AT_ONCE = 5_000
 _CALLS = 16
 _CLEARING = "annotationDeletion"
+_PASSING = frozenset({408, 429})
 
 
 async def delete_items(runtime: Runtime, step: Step, tally: StepTally) -> None:
@@ -142,6 +143,11 @@ def prepare_deletion(
             details=details,
         )
     )
+
+
+def is_refusal(error: ApiError) -> bool:
+    """Whether nothing has happened for sure."""
+    return error.status is not None and 400 <= error.status < 500 and error.status not in _PASSING
 
 
 def portions(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:

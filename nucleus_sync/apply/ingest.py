@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 
-from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch
-from nucleus_sync.apply.conclude import Sent, conclude, write_down
+from nucleus_sync.apply.anew import delete_first
+from nucleus_sync.apply.batches import Batch, Cutter, LineBatch, PhotoBatch, without
+from nucleus_sync.apply.conclude import JOB_TYPES, Sent, conclude, write_down
 from nucleus_sync.apply.held_metadata import with_held
+from nucleus_sync.apply.image_check import Suspect, suspect
 from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.masks import MaskBatch, deliver_masks
 from nucleus_sync.apply.merging import METADATA_JOB, MetadataBatch
@@ -24,18 +26,13 @@ from nucleus_sync.events import JobSubmitted
 from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.plan.steps import Step
+from nucleus_sync.records.fingerprint import LOOK_AGAIN
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.changes import ChangeSet
+from nucleus_sync.survey.changes import CREATE, Change, ChangeSet
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams
 from nucleus_sync.survey.metadata_names import remember_names
 
-JOB_TYPES = {
-    Kind.ITEMS: "uploadDatasetItems",
-    Kind.ANNOTATIONS: "uploadAnnotations",
-    Kind.PREDICTIONS: "uploadPredictions",
-}
-"""As Nucleus lists them (docs/wire.md §7.4)."""
 _SCENE_JOBS = {"lidar": "uploadLidarScene", "video": "uploadVideoScene"}
 _key = itemgetter(1)
 _PHOTO_UPLOADS = 16
@@ -137,6 +134,13 @@ def _job_type_of(batch: Batch, target: Target) -> str:
             return target.job_type
 
 
+def _suspect(row: Row) -> Suspect | None:
+    """An item that is made anew was deleted before; all others that are known are updated."""
+    change = Change(*row)
+    is_known = change.before and (change.does != CREATE or not any(change.before))
+    return suspect(change.key, change.place, change.stamp, LOOK_AGAIN + change.before) if is_known else None
+
+
 @dataclass
 class _Sender:
     runtime: Runtime
@@ -176,7 +180,9 @@ class _Sender:
             if isinstance(batch, LineBatch | PhotoBatch):
                 changes = self.runtime.changes[self.step.address]
                 batch = await with_held(self.runtime, self.target.dataset_id, changes, batch)
-            await self._deliver(batch)
+                batch = await self._with_deleted(batch)
+            if batch.rows:
+                await self._deliver(batch)
         except (ApiError, SourceError, StepFailed) as error:
             # Of this batch only: those in flight beside it go on.
             self.tally.errors.append(str(error))
@@ -184,14 +190,22 @@ class _Sender:
             batch.discard()
             room.release()
 
+    async def _with_deleted(self, batch: LineBatch | PhotoBatch) -> LineBatch | PhotoBatch:
+        """Deletes the items that are made anew; what is still there then is left out."""
+        changes = self.runtime.changes[self.step.address]
+        if changes.kind is not Kind.ITEMS or not changes.made_anew:
+            return batch
+        keys = changes.made_anew.intersection(row[1] for row in batch.rows)
+        left = await delete_first(self.runtime, self.step, self.tally, sorted(keys))
+        return without(batch, left, self.runtime.scratch) if left else batch
+
     async def _deliver(self, batch: Batch) -> None:
         """Raises ApiError and its like for this batch alone."""
         if isinstance(batch, LineBatch) and batch.staged:
             await stage(self.runtime, self.target.declared.sources, batch.staged)
         if isinstance(batch, LineBatch) and self.target.holds_categories_of_scenes:
             batch = await asyncio.to_thread(as_scene_categories, batch, self._is_scene)
-        job_type = _job_type_of(batch, self.target)
-        sent = await asyncio.to_thread(self._prepare, batch.rows, job_type)
+        sent = await asyncio.to_thread(self._prepare, batch, _job_type_of(batch, self.target))
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
         if isinstance(batch, MaskBatch):
             await deliver_masks(self.runtime, self.step, self.tally, sent, batch.masks, self.target.run_id)
@@ -229,8 +243,9 @@ class _Sender:
             raise
         await write_down(self.runtime, self.step, self.tally, sent, verdict, job_id="", status="answered", begun=begun)
 
-    def _prepare(self, changes: list[Row], job_type: str) -> Sent:
+    def _prepare(self, batch: Batch, job_type: str) -> Sent:
         """The intent, durable before a byte leaves; no `job_type` where the answer will be the outcome."""
+        changes, uploaded = batch.rows, isinstance(batch, PhotoBatch)
         request_id = self.runtime.new_id()
         stream = self.runtime.changes[self.step.address].stream
         assert stream is not None  # noqa: S101  (its changes come from it)
@@ -242,13 +257,25 @@ class _Sender:
             job_type=job_type,
             rows=[(row[1], row[2], row[0]) for row in changes],
             sources=sorted({stream.source_of(bytes([source])) for source in {row[0][0] for row in changes}}),
-            details={"dataset_id": self.target.dataset_id},
+            details={"dataset_id": self.target.dataset_id, **({"uploaded": True} if uploaded else {})},
         )
         number = self.runtime.ledger.prepare(new)
         does = bytes([row[3] for row in changes])
         lookup = partial(self.runtime.ledger.rows, number)
         target = self.target
-        return Sent(number, request_id, new.job_type, target.dataset_id, does, lookup, stream.where, target.model_id)
+        suspects = filter(None, (_suspect(row) for row in changes)) if job_type == JOB_TYPES[Kind.ITEMS] else ()
+        return Sent(
+            number,
+            request_id,
+            new.job_type,
+            target.dataset_id,
+            does,
+            lookup,
+            stream.where,
+            target.model_id,
+            tuple(suspects),
+            uploaded,
+        )
 
     async def _upload(self, batch: PhotoBatch | LineBatch | MetadataBatch, request_id: str) -> str:
         uploads, dataset_id = self.runtime.api.uploads, self.target.dataset_id

@@ -64,6 +64,8 @@ class Runtime:
     """Streams that share a named run must not make it twice."""
     stages: dict[str, Any] = field(default_factory=dict)
     """Places of staged files that were opened, by address."""
+    images_taken: dict[tuple[str, bytes], Any] = field(default_factory=dict)
+    """By dataset and source, whether Nucleus took a new image under a known reference id in this run."""
     confirmed_early: set[bytes] = field(default_factory=set)
     """Keys of probes: these few records are in already when their stream is ingested."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from nucleus_sync.api.scenes import item_references
-from nucleus_sync.apply.deletes import hanging_streams, portions, prepare_deletion
+from nucleus_sync.apply.deletes import hanging_streams, is_refusal, portions, prepare_deletion
 from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally
 from nucleus_sync.errors import ApiError, NotFound
 from nucleus_sync.events import Note
@@ -18,7 +18,6 @@ _CALLS = 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _DEADLINE = 900.0
 """Seconds to wait for one deletion."""
-_PASSING = frozenset({408, 429})
 
 
 async def delete_scenes(runtime: Runtime, step: Step, tally: StepTally) -> None:
@@ -47,7 +46,7 @@ async def finish_deletion(runtime: Runtime, batch: Batch) -> None:
     except NotFound:
         runtime.ledger.finish(batch.id, BatchState.DONE)
     except ApiError as error:
-        if not _is_refusal(error):
+        if not is_refusal(error):
             raise StepFailed(str(error), where=batch.address, fix="run apply again: it goes on from there") from None
         runtime.emit(Note(batch.address, f"Nucleus does not delete scene {batch.details['scene']}: {error}"))
         runtime.ledger.finish(batch.id, BatchState.FAILED, doubtful=())
@@ -68,7 +67,7 @@ async def _delete(runtime: Runtime, step: Step, tally: StepTally, details: dict[
         tally.counts["delete"] += 1
     except ApiError as error:
         tally.errors.append(str(error))
-        if _is_refusal(error):
+        if is_refusal(error):
             runtime.ledger.finish(batch, BatchState.FAILED, doubtful=())
 
 
@@ -90,8 +89,3 @@ async def _until_gone(runtime: Runtime, dataset_id: str, scene: str) -> None:
         await runtime.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
     raise ApiError(f"scene {scene} is still there {_DEADLINE:.0f} seconds after its deletion was asked for")
-
-
-def _is_refusal(error: ApiError) -> bool:
-    """Whether nothing has happened for sure."""
-    return error.status is not None and 400 <= error.status < 500 and error.status not in _PASSING

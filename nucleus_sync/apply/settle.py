@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 from nucleus_sync.api.states import Ending
-from nucleus_sync.apply.conclude import Sent, judge
+from nucleus_sync.apply.anew import finish_deletion_of_item
+from nucleus_sync.apply.conclude import JOB_TYPES, Sent, judge
 from nucleus_sync.apply.destroy import resume
+from nucleus_sync.apply.image_check import suspect
 from nucleus_sync.apply.lost import outwait
 from nucleus_sync.apply.made_once import settle_evaluation
 from nucleus_sync.apply.model_run import settle_run
@@ -19,6 +21,7 @@ from nucleus_sync.events import Note
 from nucleus_sync.ledger.batches import Batch, Operation
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.records.problem import Where
+from nucleus_sync.records.record import Kind
 from nucleus_sync.survey.changes import UPDATE
 
 Places = Callable[[Batch, bytes], Where]
@@ -43,6 +46,9 @@ async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:
     runtime.emit(Note(batch.address, f"an interrupted run left a batch of {batch.records:,} records; looking after it"))
     if batch.details.get("scene"):
         await finish_deletion(runtime, batch)
+        return
+    if batch.details.get("anew"):
+        await finish_deletion_of_item(runtime, batch)
         return
     if batch.job_id is None:
         if batch.job_type:
@@ -77,6 +83,8 @@ async def _conclude(runtime: Runtime, batch: Batch, job_id: str, places: Places)
         state = BatchState.DONE if outcome.ending is Ending.DONE else BatchState.FAILED
         runtime.ledger.finish(batch.id, state)
         return
+    rows = runtime.ledger.rows(batch.id) if batch.job_type == JOB_TYPES[Kind.ITEMS] else []
+    suspects = (suspect(key, place, stamp, runtime.ledger.stamp(batch.address, key)) for key, stamp, place in rows)
     sent = Sent(
         batch.id,
         batch.request_id,
@@ -86,10 +94,18 @@ async def _conclude(runtime: Runtime, batch: Batch, job_id: str, places: Places)
         partial(runtime.ledger.rows, batch.id),
         lambda place: places(batch, place),
         _model_id(runtime, batch),
+        tuple(filter(None, suspects)),
+        uploaded=bool(batch.details.get("uploaded")),
     )
     verdict = await judge(runtime, sent, outcome)
     if verdict.state is BatchState.UNKNOWN:
         runtime.ledger.unknown(batch.id)
         runtime.ledger.finish(batch.id, BatchState.SETTLED)
     else:
-        runtime.ledger.finish(batch.id, verdict.state, rejections=verdict.rejections, doubtful=verdict.doubtful)
+        runtime.ledger.finish(
+            batch.id,
+            verdict.state,
+            rejections=verdict.rejections,
+            doubtful=verdict.doubtful,
+            instead=verdict.instead,
+        )

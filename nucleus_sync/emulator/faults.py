@@ -24,7 +24,7 @@ State = Literal[
     "Retried",
 ]
 _OF_REQUESTS = {"delay", "status", "headers", "body", "reset", "truncate", "malformed", "expired"}
-_OF_JOBS = {"state", "keep_work", "stuck", "slow", "reject", "unreachable", "overescape"}
+_OF_JOBS = {"state", "keep_work", "stuck", "slow", "reject", "unreachable", "keep_images", "overescape"}
 _KEEPS_WORK = ("Completed", "Errored_Partial", "Errored_Hanging", "Retried")
 
 
@@ -62,7 +62,8 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `body`, `reset` (the connection, before the work or after it), `truncate` (the answer's body), `malformed`
     (JSON), `expired` (a signed URL is out of date when it is handed out). For jobs: `state` (the final one),
     `keep_work` (whether the job did its work all the same), `stuck`, `slow` (seconds), `reject`, `unreachable`
-    (beginnings of URLs), `overescape` (the error strings).
+    (beginnings of URLs), `keep_images` (known items keep theirs, whatever an update says), `overescape` (the
+    error strings).
     """
 
     delay: float = 0
@@ -79,6 +80,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     slow: float = 0
     reject: Reject | None = None
     unreachable: list[str] = []
+    keep_images: bool = False
     overescape: bool = False
 
     def does_work(self) -> bool:
@@ -91,7 +93,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """The part of the effect that concerns single records."""
         text = self.reject.error if self.reject else Sabotage.text
         refuses = None if self.reject is None else _refuses(self.reject)
-        return Sabotage(refuses, text, tuple(self.unreachable))
+        return Sabotage(refuses, text, tuple(self.unreachable), self.keep_images)
 
 
 def _refuses(reject: Reject) -> Any:

@@ -48,11 +48,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Sabotage:
-    """What was injected into a job: which records it refuses, and which URLs it cannot read."""
+    """What was injected into a job: which records it refuses, which URLs it cannot read, whether known items keep
+    their image."""
 
     refuses: Callable[[int], bool] | None = None
     text: str = "Injected fault: this record was refused."
     unreachable: tuple[str, ...] = ()
+    keeps_images: bool = False
 
     def cannot_read(self, url: str) -> bool:
         """Whether the URL was declared unreachable."""

@@ -123,6 +123,7 @@ def finish(
     state: BatchState,
     refused: Sequence[Rejection],
     doubtful: Collection[bytes] | None,
+    instead: Sequence[known.Row] = (),
 ) -> None:
     """End a batch, and let the known records say what it did."""
     batch = get(tx.conn, number)
@@ -137,6 +138,7 @@ def finish(
     stream = streams.make(tx, batch.address)
     if good:
         _carry_out(tx, batch, stream, good)
+    known.confirm(tx, stream, sorted(instead))
     _leave_in_doubt(tx, batch, stream, sorted(doubtful))
     rejections.add(tx, stream, refused)
     tx.conn.execute("DELETE FROM manifests WHERE batch = ?", (number,))

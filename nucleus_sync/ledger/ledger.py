@@ -280,15 +280,17 @@ class Ledger:
         *,
         rejections: Sequence[Rejection] = (),
         doubtful: Collection[bytes] | None = None,
+        instead: Sequence[Row] = (),
     ) -> None:
         """End a batch and write down what it did, all in one transaction.
 
         `done`, `partial`, `settled`: every row is confirmed but those rejected or doubtful. `failed`: none is.
         `doubtful` left out means all rows where the state says so (settled, or failed after it was submitted), else
-        none; pass `()` where it is certain that nothing was taken.
+        none; pass `()` where it is certain that nothing was taken. `instead` are stamps for rejected records of which
+        Nucleus has taken a part.
         """
         with self.database.transaction() as tx:
-            batches.finish(tx, batch, state, rejections, doubtful)
+            batches.finish(tx, batch, state, rejections, doubtful, instead)
         self._checkpoint("batch finished")
 
     def open_batches(self) -> list[Batch]:

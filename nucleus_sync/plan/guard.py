@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from nucleus_sync.errors import Refused
@@ -27,17 +28,19 @@ def taken_along(step: Step) -> int:
 def guard_deletes(plan: Plan, known: Mapping[str, int], *, records: int, fraction: float) -> None:
     """Raises Refused when a stream loses more than `records` records or more than `fraction` of what is known."""
     wrong = []
+    losses: Counter[str] = Counter()
     for step in plan.steps:
         if taken := taken_along(step):
             wrong += [f"{step.address} would go with {_records(taken)}"] if taken > records or fraction < 1 else []
-            continue
-        count = step.records.delete if step.records else 0
-        before = known.get(step.address, 0)
+        elif step.records:
+            losses[step.address] += step.records.delete
+    for address, count in losses.items():
+        before = known.get(address, 0)
         if count > records:
-            wrong.append(f"{step.address} would lose {_records(count)}, the limit is {records:,}")
+            wrong.append(f"{address} would lose {_records(count)}, the limit is {records:,}")
         elif before and count > fraction * before:
             wrong.append(
-                f"{step.address} would lose {count:,} of {before:,} records "
+                f"{address} would lose {count:,} of {before:,} records "
                 f"({count / before:.0%}), the limit is {fraction:.0%}"
             )
     if wrong:

@@ -34,9 +34,12 @@ MAYBE_THERE = bytes(STAMP_SIZE)
 """Stamp of a record that was sent, or whose deletion was, and nobody knows whether that took place."""
 CONTENT_UNKNOWN = bytes(RAW_SIZE) + b"\xff" * CONTENT_SIZE
 """Stamp of a record that is there with unknown content: a change of it has an unknown outcome."""
+OTHER_IMAGE = b"\xfe" * 8
+"""In place of the hash of the whole: an item that is there as it was sent but for its image, which Nucleus kept."""
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode_json = msgspec.json.Encoder(order="deterministic").encode
+_IMAGE = slice(8, 10)
 _PARTS = {
     Kind.ITEMS: ("image", "size", "metadata", "embedding"),
     Kind.ANNOTATIONS: ("geometry", "label", "metadata", "attributes"),
@@ -122,6 +125,24 @@ def changed_parts(kind: Kind, before: bytes, after: bytes) -> list[str]:
         if before[8 + 2 * number : 10 + 2 * number] != after[8 + 2 * number : 10 + 2 * number]
     ]
     return list(dict.fromkeys(changed))
+
+
+def image_hash(image: str | bytes) -> bytes:
+    """The part of an item's content hash that is of its image: of the URL, or of the XXH3-128 of uploaded bytes."""
+    return _hashed(image)[1]
+
+
+def image_of(content: bytes) -> bytes:
+    """That part of a content hash."""
+    return content[_IMAGE]
+
+
+def with_other_image(content: bytes, image: bytes | None) -> bytes:
+    """A stamp of an item that is there with this content but for its image, whose hash is `image` if that is known."""
+    own = content[_IMAGE]
+    kept = image if image not in (None, own) else bytes(byte ^ 0xFF for byte in own)
+    assert kept is not None  # noqa: S101  (one of the two)
+    return LOOK_AGAIN + OTHER_IMAGE + kept + content[_IMAGE.stop :]
 
 
 def _parts(record: Record) -> tuple[Any, Any, Any, Any]:

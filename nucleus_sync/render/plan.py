@@ -119,6 +119,8 @@ def _sign_of(reason: str) -> str:
         return "="
     if "gone" in reason:
         return "-"
+    if "made anew" in reason:
+        return "+"
     return "~" if "changed" in reason else "+"
 
 

@@ -109,6 +109,9 @@ class Dataset(SpecPart):
     metadata_mode: Literal["replace", "merge"] = "replace"
     """What an update does to metadata of items and scenes: put ours in place of all of it, or merge ours into it, which
     keeps the keys that others have set, and those that a source no longer has."""
+    on_image_change: Literal["update", "replace"] = "update"
+    """What to do where the bytes or the URL of a known item's image have changed: send an update and look whether
+    Nucleus took it, or delete the item and make it anew with all that hangs on it, which takes `prune`."""
     prune: Switch | None = None
     """Delete what the sources no longer yield? Left out: as in settings."""
 

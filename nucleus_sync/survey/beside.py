@@ -15,6 +15,7 @@ _WHY = {
     Kind.ANNOTATIONS: "Nucleus deletes all annotations of an item together",
     Kind.PREDICTIONS: "Nucleus deletes predictions by the whole run",
     Kind.SCENES: "Nucleus deletes a scene with all that hangs on it",
+    Kind.ITEMS: "Nucleus deletes an item with all that hangs on it",
 }
 _FIX = "mend that record, or take it out of its source; the next apply deletes what waits"
 

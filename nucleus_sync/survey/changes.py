@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,8 @@ from nucleus_sync.survey.lines import KeptLines
 CREATE, UPDATE, RESEND = 0, 1, 2
 _WORDS = {CREATE: "create", UPDATE: "update", RESEND: "resend"}
 _SUM = (1 << 128) - 1
-_STRUCTURE = "structure changed: made anew"
+_ANEW = {Kind.SCENES: "structure changed: made anew", Kind.ITEMS: "image changed: made anew"}
+_OLDER_GONE = "older image gone"
 
 
 class Change(NamedTuple):
@@ -83,7 +85,10 @@ class ChangeSet:
     along: int = 0
     """Known records that go because their items are deleted; Nucleus takes them along."""
     made_anew: set[bytes] = field(default_factory=set)
-    """Scenes that are deleted and sent again because their structure changed; of other records, what they hang on."""
+    """Scenes that are deleted and sent again because their structure changed, items because of their image; of other
+    records, what they hang on."""
+    holder: str = "scene"
+    """What these records hang on that is made anew."""
     _content: int = 0
 
     def __post_init__(self, scratch: Path) -> None:
@@ -128,19 +133,34 @@ class ChangeSet:
             self.cleared.add((item,))
 
     def make_anew(self, change: Change) -> None:
-        """Add a scene that is deleted first and then sent as a new one."""
+        """Add a scene or item that is deleted first and then sent as a new one.
+
+        Scenes are deleted in a step of its own, items just before they are ingested.
+        """
         self.made_anew.add(change.key)
-        self.gone.add((change.key,))
+        if self.kind is Kind.SCENES:
+            self.gone.add((change.key,))
         self.counts["delete"] += 1
         self._mix(change.key + b"-")
         self.send(change, self.why(change))
 
     @property
+    def deleted_first(self) -> int:
+        """How many items are deleted just before they are ingested."""
+        return len(self.made_anew) if self.kind is Kind.ITEMS else 0
+
+    @property
     def gone_reasons(self) -> dict[str, int]:
-        """Why records are deleted, counted."""
+        """Why records are deleted in a step of its own, counted."""
         anew = len(self.made_anew) if self.kind is Kind.SCENES else 0
-        reasons = {"source gone": self.counts["delete"] - anew, _STRUCTURE: anew}
-        return {reason: number for reason, number in reasons.items() if number}
+        gone = self.counts["delete"] - anew - self.deleted_first
+        return {reason: number for reason, number in (("source gone", gone), (_ANEW[Kind.SCENES], anew)) if number}
+
+    @property
+    def sent_reasons(self) -> dict[str, int]:
+        """Why records are sent, and deleted just before that."""
+        reasons = {reason: number for reason, number in self.reasons.items() if reason != "source gone"}
+        return reasons | ({_OLDER_GONE: self.deleted_first} if self.deleted_first else {})
 
     def _mix(self, content: bytes) -> None:
         self._content = (self._content + xxh3_128_intdigest(content)) & _SUM
@@ -182,12 +202,13 @@ class ChangeSet:
                 "file": where.file,
                 "position": where.position,
             }
-        for (key,) in self.gone:
+        deleted_first = sorted(self.made_anew) if self.kind is Kind.ITEMS else []
+        for key in chain((row[0] for row in self.gone), deleted_first):
             yield {
                 "address": self.address,
                 "key": as_words(key),
                 "action": "delete",
-                "reason": _STRUCTURE if key in self.made_anew else "source gone",
+                "reason": _ANEW.get(self.kind, "") if key in self.made_anew else "source gone",
                 "file": None,
                 "position": None,
             }
@@ -195,10 +216,10 @@ class ChangeSet:
     def why(self, change: Change) -> str:
         """The reason for one change in words."""
         if item_of(change.key) in self.made_anew:
-            if self.kind is Kind.SCENES:
-                return _STRUCTURE
+            if self.kind in _ANEW:
+                return _ANEW[self.kind]
             if change.does == RESEND:
-                return "sent again: its scene is made anew"
+                return f"sent again: its {self.holder} is made anew"
         reason = reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:])
         return f"{reason} (merged: no key is removed)" if self.merges and "metadata" in reason else reason
 

@@ -117,15 +117,15 @@ class Planning:
         if unprobed:
             yield Step(Action.PROBE, address, holds, wanted={"sources": unprobed})
         if len(changes.sent):
-            reasons = {reason: n for reason, n in changes.reasons.items() if reason != "source gone"}
-            reasons |= self._staged(declared, changes)
-            yield Step(Action.INGEST, address, holds, records=replace(counts, delete=0), reasons=reasons)
+            reasons = changes.sent_reasons | self._staged(declared, changes)
+            records = replace(counts, delete=changes.deleted_first)
+            yield Step(Action.INGEST, address, holds, records=records, reasons=reasons)
         if len(changes.gone):
             yield Step(
                 Action.DELETE,
                 address,
                 holds,
-                records=RecordCounts(delete=counts.delete),
+                records=RecordCounts(delete=counts.delete - changes.deleted_first),
                 reasons=changes.gone_reasons | self._taken_along(declared),
             )
 

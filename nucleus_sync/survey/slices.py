@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,8 @@ class SliceSurvey:
     resolve: Callable[[str], Path]
     ledger: Ledger | None
     scratch: Path
+    made_anew: Collection[bytes] = frozenset()
+    """Items that are deleted before they are sent again: they leave the slice with that."""
 
     def run(self, state: bytes) -> SliceChanges:
         """Raises SourceError for members that are no items, or a list that can't be read."""
@@ -133,7 +135,7 @@ class SliceSurvey:
                 continue
             digest.update(key + b"\x00")
             everyone.add((key,))
-            if stamp is None:
+            if stamp is None or key in self.made_anew:
                 added.add((key,))
             else:
                 unchanged += 1

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, whole_items
-from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, MAYBE_THERE, RAW_SIZE, changed_parts
+from nucleus_sync.records.fingerprint import (
+    CONTENT_UNKNOWN,
+    LOOK_AGAIN,
+    MAYBE_THERE,
+    OTHER_IMAGE,
+    RAW_SIZE,
+    changed_parts,
+)
 from nucleus_sync.records.key import as_words, item_of, taxonomy_of
 from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
@@ -25,6 +32,7 @@ from nucleus_sync.survey.seen import SeenBefore
 from nucleus_sync.survey.tally import Tally
 
 _BEFORE = 3
+_FROZEN = "frames, items, URLs or sizes"
 _NOT_CONFIRMED = (b"", MAYBE_THERE)
 
 
@@ -73,8 +81,12 @@ class StreamSurvey:
     """Taxonomies that are deleted and made anew: their categories go with them, and must be sent again."""
     merges: bool = False
     """Metadata of items and scenes is merged into what Nucleus has."""
+    replaces_images: bool = False
+    """An item whose image has changed is deleted and made anew."""
     made_anew: Collection[bytes] = frozenset()
-    """Scenes and their items that are deleted and sent again: what hangs on them goes with them."""
+    """Scenes and items that are deleted and sent again: what hangs on them goes with them."""
+    holder: str = "scene"
+    """What records hang on that is made anew: scene or item."""
     together: Together = field(default_factory=Together)
     lost: frozenset[bytes] = frozenset()
     """Afterwards: items with records that go with others that are deleted, and that can't be sent again."""
@@ -98,7 +110,7 @@ class StreamSurvey:
             kept=self.reading.lines,
             merges=self.merges,
         )
-        changes.made_anew = set(self.made_anew)
+        changes.made_anew, changes.holder = set(self.made_anew), self.holder
         scanned = None if self.known.count else Spool(self.scratch)
         self.stream.scan(scanned)
         candidates = Spool(self.scratch)
@@ -335,8 +347,8 @@ class StreamSurvey:
             at += size
 
     def _send(self, change: Change, changes: ChangeSet) -> bool:
-        """False for a scene that can't become what it should be."""
-        if not self._is_other_structure(change):
+        """False for a scene or an item that can't become what it should be."""
+        if not self._is_other_structure(change) and not self._is_other_image(change):
             changes.send(change, changes.why(change))
         elif change.key in self.together.kept:
             self._beside.waiting[change.key] += 1
@@ -345,11 +357,22 @@ class StreamSurvey:
         elif self.prune:
             changes.make_anew(change._replace(does=CREATE))
         else:
-            detail = f"scene {change.key.decode()} is at Nucleus with other frames, items, URLs or sizes"
+            name = change.key.decode()
+            cause, detail = {
+                Kind.SCENES: ("structure of a scene changed", f"scene {name} is at Nucleus with other {_FROZEN}"),
+                Kind.ITEMS: ("image of an item changed", f"item {name} is at Nucleus with another image"),
+            }[self.kind]
             fix = "prune: true lets it be deleted and made anew, with its annotations sent again"
-            self._report(change.place, change.key, "structure of a scene changed", detail, fix)
+            self._report(change.place, change.key, cause, detail, fix)
             return False
         return True
+
+    def _is_other_image(self, change: Change) -> bool:
+        """Where `on_image_change: replace` is declared. What is in doubt is sent as it is."""
+        if self.kind is not Kind.ITEMS or not self.replaces_images or change.does != UPDATE:
+            return False
+        in_doubt = change.before == CONTENT_UNKNOWN[RAW_SIZE:]
+        return not in_doubt and "image" in changed_parts(self.kind, change.before, change.stamp[RAW_SIZE:])
 
     def _is_other_structure(self, change: Change) -> bool:
         """Nucleus freezes a scene's structure (docs/wire.md §6.2). What is in doubt is sent as it is."""
@@ -368,7 +391,9 @@ class StreamSurvey:
         refused = self.known.rejected.get(key)
         if refused is not None:
             self._met.add(key)
-        if refused is not None and refused[RAW_SIZE:] == content and not equal:
+        kept_image = before[RAW_SIZE:].startswith(OTHER_IMAGE)
+        takes_up = kept_image and self.replaces_images
+        if refused is not None and refused[RAW_SIZE:] == content and not equal and not takes_up:
             changes.counts["resting"] += 1
             if before:
                 self._beside.rests(self.stream.source_of(place), self.stream.where(place), key)

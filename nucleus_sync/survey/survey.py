@@ -103,8 +103,8 @@ class Survey:
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
     _lost: dict[str, frozenset[bytes]] = field(default_factory=dict)
     """By stream, items with records that would be lost with what is deleted."""
-    _kept_scenes: dict[str, frozenset[bytes]] = field(default_factory=dict)
-    """By dataset, scenes that can't be made anew now, because something on them would be lost."""
+    _kept_items: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    """By dataset, scenes or items that can't be made anew now, because something on them would be lost."""
     _failures: list[Failure] = field(default_factory=list)
     _resources: ResourceChanges = field(default_factory=ResourceChanges)
     _removed: Removed = field(default_factory=Removed)
@@ -146,7 +146,7 @@ class Survey:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
-        self._look_again_at_scenes()
+        self._look_again_at_items()
         self._look_again_at_runs()
         self._look_at_removed_tracks()
         for survey in self._slice_surveys():
@@ -174,13 +174,14 @@ class Survey:
             if declared.dataset == dataset and (declared.kind is not Kind.ITEMS):
                 yield from self._records_of(declared)
 
-    def _look_again_at_scenes(self) -> None:
-        """A scene isn't made anew while something that hangs on it couldn't be sent again."""
+    def _look_again_at_items(self) -> None:
+        """A scene or an item isn't made anew while something that hangs on it couldn't be sent again."""
         looked_at = [one for one in declared_streams(self.loaded.spec) if one.address in self._changes]
-        for dataset in self._censuses:
+        for dataset in self.loaded.spec.datasets:
+            anew = self._changes[items_address(dataset)].made_anew if items_address(dataset) in self._changes else set()
             lost = frozenset().union(*(self._lost.get(one.address, ()) for one in looked_at if one.dataset == dataset))
-            scenes = self._changes[items_address(dataset)].made_anew if lost else set()
-            self._kept_scenes[dataset] = kept = self._census(dataset).around(lost).intersection(scenes)
+            around = self._census(dataset).around(lost) if self._has_scenes(dataset) and anew and lost else lost
+            self._kept_items[dataset] = kept = around.intersection(anew)
             for declared in looked_at if kept else ():
                 if declared.dataset == dataset:
                     self._look_at(declared)
@@ -209,8 +210,8 @@ class Survey:
             self._removed.orphaned[address] = self._changes.pop(address).known
 
     def _together(self, declared: DeclaredStream) -> Together:
-        is_of_scenes = declared.kind is Kind.SCENES
-        return Together(kept=self._kept_scenes.get(declared.dataset, frozenset()) if is_of_scenes else frozenset())
+        stands_alone = declared.kind in STANDING_ALONE
+        return Together(kept=self._kept_items.get(declared.dataset, frozenset()) if stands_alone else frozenset())
 
     def _recompared(self, declared: DeclaredStream, together: Together) -> ChangeSet:
         tally = self._tally(declared)
@@ -289,6 +290,7 @@ class Survey:
                     declared=members,
                     items=partial(self._items_of, dataset),
                     records=partial(self._slice_records, dataset),
+                    made_anew=self._items_made_anew(dataset),
                     resolve=self.loaded.resolve,
                     ledger=self.ledger,
                     scratch=self.scratch,
@@ -349,6 +351,8 @@ class Survey:
         readers = {name: self._reader(name) for name in declared.sources if name in touched.files}
         stamps = known_of_touched(touched, declared, readers, ledger, self.loaded.spec, self.facts)
         changes = self._read(declared, stream, tally, stamps)
+        if changes.made_anew:
+            raise TooNarrow  # what hangs on these items must be sent again
         changes.counts["unchanged"] += ledger.count(declared.address) - len(stamps)
         changes.partial = True
         return changes
@@ -364,6 +368,7 @@ class Survey:
             [spec.sources[name].model_dump(mode="json") for name in declared.sources],
             spec.prunes_stream(declared.dataset, declared.model),
             spec.datasets[declared.dataset].metadata_mode,
+            spec.datasets[declared.dataset].on_image_change,
             taxonomies,
         ]
         return xxh3_128_digest(msgspec.msgpack.encode(decides))
@@ -406,7 +411,9 @@ class Survey:
             items=self._awaited_items(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
             merges=declared.kind in STANDING_ALONE and spec.datasets[declared.dataset].metadata_mode == "merge",
+            replaces_images=spec.datasets[declared.dataset].on_image_change == "replace",
             made_anew=self._made_anew(declared),
+            holder="scene" if self._has_scenes(declared.dataset) else "item",
             together=together or self._together(declared),
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
@@ -481,10 +488,16 @@ class Survey:
 
     def _made_anew(self, declared: DeclaredStream) -> frozenset[bytes]:
         """What is deleted and sent again of that on which these records hang."""
-        scenes = self._changes.get(declared.items_address)
-        if declared.kind in STANDING_ALONE or scenes is None or scenes.kind is not Kind.SCENES:
+        return frozenset() if declared.kind in STANDING_ALONE else self._items_made_anew(declared.dataset)
+
+    def _items_made_anew(self, dataset: str) -> frozenset[bytes]:
+        """Items that are deleted and sent again, and scenes with the items inside."""
+        changes = self._changes.get(items_address(dataset))
+        if changes is None or not changes.made_anew:
             return frozenset()
-        return self._census(declared.dataset).with_items(scenes.made_anew)
+        if changes.kind is Kind.SCENES:
+            return self._census(dataset).with_items(changes.made_anew)
+        return frozenset(changes.made_anew)
 
     def _readers_of(self, declared: DeclaredStream) -> list[tuple[str, Reader]]:
         readers = [(name, self._reader(name)) for name in declared.sources]
