@@ -22,7 +22,7 @@ _IN_MEMORY = 20_000
 _RUN = 150_000
 _MOST_RUNS = 64
 """A merge holds one block of every run in memory."""
-_WITHOUT_REFERENCES = 2
+WITHOUT_REFERENCES = 2
 """The version of marshal's format that looks for no repeated objects: rows hold none worth finding."""
 
 
@@ -61,7 +61,7 @@ class Spool:
             self._limit = _BLOCK
         for start in range(0, len(self._tail), _BLOCK):
             block = list(map(tuple, self._tail[start : start + _BLOCK]))
-            self._blocks.append(self._file.write(marshal.dumps(block, _WITHOUT_REFERENCES)))
+            self._blocks.append(self._file.write(marshal.dumps(block, WITHOUT_REFERENCES)))
         self._file.flush()
         self._tail = []
 

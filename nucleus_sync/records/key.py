@@ -15,10 +15,12 @@ the same order everywhere. Scopes are those of Nucleus: one mask an item, one ca
 from __future__ import annotations
 
 SEPARATOR = b"\x00"
-_ANNOTATION = b"\x00a"
+ANNOTATION = b"\x00a"
 _CATEGORY = b"\x00c"
 _MASK = b"\x00m"
-_UNNUMBERED = b"\x00~"
+UNNUMBERED = b"\x00~"
+PROVISIONAL = b"0"
+"""The annotation id of a record that is made before it has its number."""
 
 
 def item_key(reference_id: str) -> bytes:
@@ -28,7 +30,7 @@ def item_key(reference_id: str) -> bytes:
 
 def annotation_key(reference_id: str, annotation_id: str, task_id: str | None = None) -> bytes:
     """The key of a box, line, polygon, keypoints or cuboid, as annotation or prediction."""
-    key = reference_id.encode() + _ANNOTATION + annotation_id.encode()
+    key = reference_id.encode() + ANNOTATION + annotation_id.encode()
     return key if task_id is None else key + SEPARATOR + task_id.encode()
 
 
@@ -55,7 +57,7 @@ def is_mask(key: bytes) -> bool:
 
 def unnumbered_key(reference_id: str, order: bytes) -> bytes:
     """The key of an annotation whose source gives it no id: it sorts among its item's by `order`."""
-    return reference_id.encode() + _UNNUMBERED + order
+    return reference_id.encode() + UNNUMBERED + order
 
 
 def item_of(key: bytes) -> bytes:
@@ -76,7 +78,7 @@ def annotation_id(key: bytes) -> str | None:
 
 def is_unnumbered(key: bytes) -> bool:
     """Whether this key still waits for its position among its item's records."""
-    return _UNNUMBERED in key and key.partition(SEPARATOR)[2][:1] == b"~"
+    return UNNUMBERED in key and key.partition(SEPARATOR)[2][:1] == b"~"
 
 
 def as_words(key: bytes) -> dict[str, str]:

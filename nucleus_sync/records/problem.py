@@ -44,6 +44,8 @@ class Problem:
     fix: str | None = None
     count: int = 1
     """How many records it takes out (a duplicate takes out two)."""
+    unknown: tuple[tuple[str, int | str], ...] = ()
+    """The ids that it is about because nothing has them: `(("image_id", 99),)`."""
 
 
 Report = Callable[[Problem], None]

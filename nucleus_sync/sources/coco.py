@@ -36,7 +36,19 @@ from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
-from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings, packed
+from nucleus_sync.sources.reader import (
+    FileState,
+    Hearing,
+    Pick,
+    Portable,
+    Say,
+    Seen,
+    SeenAndRead,
+    Straight,
+    Stretch,
+    Surroundings,
+    packed,
+)
 from nucleus_sync.sources.template import FieldError, Template, value_template
 
 if TYPE_CHECKING:
@@ -52,6 +64,8 @@ _unpack_facts = msgspec.msgpack.Decoder(Facts | None).decode
 
 class CocoReader:
     """Items from the section `images`, annotations from the section `annotations`."""
+
+    says_numbers = False
 
     def __init__(self, spec: CocoSource, surroundings: Surroundings) -> None:
         self._spec = spec
@@ -71,12 +85,35 @@ class CocoReader:
             case Kind.ITEMS:
                 yield from self._scan_items(report)
             case Kind.ANNOTATIONS:
-                labels = self._labels()
-                for words in shared_names(labels.categories):
-                    where = Where(self._spec.path, "categories")
-                    cause = "categories have one name"
-                    report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
-                yield from self._labelled(labels).scan(report)
+                self.hearing(kind, report)
+                yield from self._labelled(self._labels()).scan(report)
+
+    def stretches(self, kind: Kind) -> list[Stretch]:
+        """For annotations; images are few, their files are looked at by threads, and one process paints masks."""
+        is_ours = kind is Kind.ANNOTATIONS and self._spec.geometry != "mask"
+        return self._labels().stretches() if is_ours else []
+
+    def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:  # noqa: ARG002  (annotations)
+        """Some windows of the annotations."""
+        return self._labels().scan(report, part)
+
+    def scan_and_read(
+        self,
+        kind: Kind,  # noqa: ARG002  (of one kind)
+        part: Any,
+        report: Report,
+        say: Say,
+    ) -> Iterator[SeenAndRead]:
+        """Some windows, their labels decoded once."""
+        return self._labels().scan_and_read(report, say, part)
+
+    def hearing(self, kind: Kind, report: Report) -> Hearing:
+        """Says which categories have one name."""
+        if kind is Kind.ANNOTATIONS:
+            for words in shared_names(self._labels().categories):
+                where, cause = Where(self._spec.path, "categories"), "categories have one name"
+                report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
+        return Straight(report)
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked records."""

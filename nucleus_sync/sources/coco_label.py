@@ -51,6 +51,18 @@ class Notes:
         """The record is sent all the same."""
         self.findings.append((cause, detail or cause, fix))
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether the geometry is sound and there is nothing to say."""
+        return self.has_sound_geometry and not self.faults and not self.findings
+
+    def cleared(self) -> Notes:
+        """Notes for the next record: these, if they hold nothing."""
+        if self.faults or self.findings:
+            return Notes()
+        self.has_sound_geometry = False
+        return self
+
 
 strictly = msgspec.json.Decoder(Label).decode
 """Raises msgspec.DecodeError or UnicodeDecodeError where a value has another shape than COCO's."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,7 +16,7 @@ from xxhash import xxh3_64_digest
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import Annotation
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
-from nucleus_sync.records.key import annotation_key, unnumbered_key
+from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, UNNUMBERED, annotation_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Record
 from nucleus_sync.sources.coco_categories import Category
@@ -35,21 +36,20 @@ from nucleus_sync.sources.coco_shape import Frame, Shaping, part_count, record_o
 from nucleus_sync.sources.image_table import ImageTable, State
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.judge import is_sound
-from nucleus_sync.sources.reader import Pick, Seen
+from nucleus_sync.sources.reader import Pick, Say, Seen, SeenAndRead, Stretch
 from nucleus_sync.sources.template import FieldError, Template
 
 LOCATOR = struct.Struct(">QIQH")
 """Offset, length, index and ring of an element."""
 
 _BLOCK = 256 * 1024
+_TOGETHER = 4096
 _MOST_PARTS = 0xFFFF
 _TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
 """What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-TakeUnknown = Callable[[Problem, dict[str, Id]], None]
-"""Takes a problem with the unknown ids that it is about: `{"image_id": 99}`."""
 MakeMetadata = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
@@ -110,33 +110,75 @@ class Labels:
 
     # --- scanning -----------------------------------------------------------------------------------------------
 
-    def scan(self, report: Report, unknown: TakeUnknown | None = None) -> Iterator[Seen]:
-        """Plain tuples in the shape of Seen; `unknown` gets the problems of unknown ids in place of `report`.
+    def stretches(self) -> list[Stretch]:
+        """The labels in groups of some thousands."""
+        return [Stretch(count, which) for count, which in self.section.seams.stretches(_TOGETHER)]
+
+    def scan(self, report: Report, which: range | None = None) -> Iterator[Seen]:
+        """Plain tuples in the shape of Seen: of all labels, or of those in some windows."""
+        pack, two_lists = LOCATOR.pack, _TWO_LISTS.search
+        may_have_rings = self.rules.shaping.geometry in (None, "polygon")
+        for _, raw, offset, length, index, _, category, digest, key, _ in self._homed(_keys, report, which):
+            yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
+            if may_have_rings and two_lists(raw):
+                for part in range(1, self._parts(raw, offset, category)):
+                    yield part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
+
+    def scan_and_read(self, report: Report, say: Say, which: range) -> Iterator[SeenAndRead]:
+        """What `scan` and `read` give of some windows, from one decoding: key, raw hash, locator and record.
+
+        A label that gets its number later has a provisional one. `say` gets locators with what is wrong at them.
+        """
+        pack, notes = LOCATOR.pack, Notes()
+        widths, heights = self.images.widths, self.images.heights
+        prefix, reference_id = b"", ""
+        for label, raw, offset, length, index, place, category, digest, key, item in self._homed(
+            strictly, report, which
+        ):
+            if item is not prefix:
+                prefix, reference_id = item, item[: -len(ANNOTATION)].decode()
+            rings, count = label.segmentation if label.__class__ is Label else None, 1
+            if label.__class__ is not Label or (rings.__class__ is list and len(rings) > 1):
+                count = self._parts(raw, offset, category)
+            for part in range(count):
+                own, locator = part_key(key, part) if part else key, pack(offset, length, index, part)
+                wanted = item + PROVISIONAL if UNNUMBERED in own else own
+                own_id = wanted[len(item) :].decode()
+                frame = Frame(category, reference_id, widths[place], heights[place], own_id, part)
+                whole = label if label.__class__ is Label else self.decoded(raw, offset, notes)
+                record = self._record(wanted, whole, raw, offset, index, frame, notes, partial(say, locator))
+                notes = notes.cleared()
+                yield own, digest, locator, record
+
+    def _homed(
+        self, decode: Callable[[bytes], Any], report: Report, which: range | None
+    ) -> Iterator[tuple[Any, bytes, int, int, int, int, Category, bytes, bytes, bytes]]:
+        """Labels with bytes, offset, length, index, image, category, raw hash, key, and the beginning of such keys.
+
+        Homeless ones are reported.
 
         One loop with local names: it runs once for each of millions.
         """
-        images, pack, hashed = self.images, LOCATOR.pack, xxh3_64_digest
+        images, hashed = self.images, xxh3_64_digest
         find_image, find_category = images.sound_place, self.categories.get
         names, starts, seeds = bytes(images.names), images.starts, images.seeds
-        two_lists = _TWO_LISTS.search
-        may_have_rings = self.rules.shaping.geometry in (None, "polygon")
         is_templated = self.rules.annotation_id is not None
         image_id: Id | None = None
         place, prefix, image_seed = -1, b"", 0
-        for window in self.document.windows(self.section):
+        for window in self.document.windows(self.section, which):
             for index, (raw, offset, length) in enumerate(window.elements(), window.first):
                 try:
-                    keys = _keys(raw)
+                    keys = decode(raw)
                 except _decoded_errors:
                     keys = self._lenient_keys(raw, offset)
                 if keys.image_id != image_id:  # most files keep an image's labels together
                     image_id = keys.image_id
                     place = find_image(image_id)
-                    prefix = names[starts[place] : starts[place + 1]] + b"\x00a" if place >= 0 else b""
+                    prefix = names[starts[place] : starts[place + 1]] + ANNOTATION if place >= 0 else b""
                     image_seed = seeds[place] if place >= 0 else 0
-                category = find_category(keys.category_id)  # type: ignore[arg-type]
+                category = find_category(keys.category_id)
                 if place < 0 or category is None:
-                    self._report_homeless(keys, raw, offset, index, report, unknown)
+                    self._report_homeless(keys, raw, offset, index, report)
                     continue
                 digest = hashed(raw, image_seed ^ category.seed)
                 if digest == LOOK_AGAIN:
@@ -145,14 +187,11 @@ class Labels:
                 if own.__class__ is int and not is_templated:
                     key = b"%b%d" % (prefix, own)
                 else:
-                    made = self._key(keys, raw, offset, index, place, category, digest, report)
+                    made = self._key(keys, raw, offset, index, prefix, category, digest, report)
                     if made is None:
                         continue
                     key = made
-                yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
-                if may_have_rings and two_lists(raw):
-                    for part in range(1, self._parts(raw, offset, category)):
-                        yield part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
+                yield keys, raw, offset, length, index, place, category, digest, key, prefix
 
     def _lenient_keys(self, raw: bytes, offset: int) -> _Keys:
         element = self.document.decoded(raw, offset)
@@ -167,32 +206,30 @@ class Labels:
 
     def _key(
         self,
-        keys: _Keys,
+        keys: _Keys | Label,
         raw: bytes,
         offset: int,
         index: int,
-        place: int,
+        prefix: bytes,
         category: Category,
         digest: bytes,
         report: Report,
     ) -> bytes | None:
         """The key of a label whose id isn't simply a number."""
-        reference_id = self.images.called(place)
-        template = self.rules.annotation_id
+        item, template = prefix[: -len(ANNOTATION)], self.rules.annotation_id
         if template is None:
             if keys.id is None or keys.id == "":
-                return unnumbered_key(reference_id, order_of(self.decoded(raw, offset, Notes()), category, digest))
-            return annotation_key(reference_id, _storable(str(keys.id)))
+                label = keys if keys.__class__ is Label else self.decoded(raw, offset, Notes())
+                return item + UNNUMBERED + order_of(label, category, digest)
+            return prefix + _storable(str(keys.id)).encode()
         try:
-            fields = _fields(self.document.decoded(raw, offset), category, reference_id)
-            return annotation_key(reference_id, _storable(template.render(fields)))
+            fields = _fields(self.document.decoded(raw, offset), category, item.decode())
+            return prefix + _storable(template.render(fields)).encode()
         except FieldError as error:
             report(self._problem(self.naming.record(keys.id, index), index, "annotation_id can't be made", str(error)))
             return None
 
-    def _report_homeless(
-        self, keys: _Keys, raw: bytes, offset: int, index: int, report: Report, unknown: TakeUnknown | None
-    ) -> None:
+    def _report_homeless(self, keys: _Keys, raw: bytes, offset: int, index: int, report: Report) -> None:
         """Report a label without a sound image or category."""
         element = self.document.decoded(raw, offset)
         name = self.naming.record(keys.id, index)
@@ -203,11 +240,7 @@ class Labels:
         fix = next((fix for _, _, fix in said if fix), None)
         details, key = "; ".join(detail for _, detail, _ in said), self._meant_key(keys, raw)
         problem = self._problem(name, index, said[0][0], details, key=key, fix=fix)
-        ids = dict(self._unknown_ids(keys))
-        if ids and unknown is not None:
-            unknown(problem, ids)
-        else:
-            report(problem)
+        report(replace(problem, unknown=tuple(self._unknown_ids(keys))))
 
     def _meant_key(self, keys: _Keys, raw: bytes) -> bytes | None:
         """The key that a label would have, so that its record isn't taken for gone; None where it can't be told."""
@@ -258,7 +291,7 @@ class Labels:
 
     def read(self, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked labels as records, in the order of the picks."""
-        images, shaping, make_metadata = self.images, self.rules.shaping, self.rules.metadata
+        images = self.images
         names, starts, seeds = bytes(images.names), images.starts, images.seeds
         find_image, find_category = images.sound_place, self.categories.get
         fetch, unpack, notes = _Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
@@ -285,17 +318,29 @@ class Labels:
             if raw_hash(content, image_seed ^ category.seed) != raw and raw != LOOK_AGAIN:
                 self._changed(index)
             frame = Frame(category, reference_id, width, height, key[own_at:].decode(), part)
-            if make_metadata is not None:
-                self._add_metadata(frame, make_metadata, content, offset, notes)
-            record = record_of(label, frame, shaping, notes)
-            is_sure = notes.has_sound_geometry and not (notes.faults or notes.findings)
-            if not is_sure or not _is_surely_sound(record):
-                is_fit = self._judge(pick, record, label, content, offset, index, part, notes, report)
-                notes = Notes()
-                if not is_fit:
-                    continue
-            notes.has_sound_geometry = False
-            yield pick, record  # type: ignore[misc]
+            record = self._record(key, label, content, offset, index, frame, notes, report)
+            notes = notes.cleared()
+            if record is not None:
+                yield pick, record
+
+    def _record(
+        self,
+        key: bytes,
+        label: Label,
+        content: bytes,
+        offset: int,
+        index: int,
+        frame: Frame,
+        notes: Notes,
+        report: Report,
+    ) -> Record | None:
+        """The record of a label; None with the reason reported where it can't be sent."""
+        if self.rules.metadata is not None:
+            self._add_metadata(frame, self.rules.metadata, content, offset, notes)
+        record = record_of(label, frame, self.rules.shaping, notes)
+        if notes.is_clean and _is_surely_sound(record):
+            return record
+        return record if self._judge(key, record, label, content, offset, index, frame.part, notes, report) else None
 
     def decoded(self, content: bytes, offset: int, notes: Notes) -> Label:
         """A label from its bytes, leniently where it has to be."""
@@ -312,7 +357,7 @@ class Labels:
 
     def _judge(
         self,
-        pick: Pick,
+        key: bytes,
         record: Annotation | None,
         label: Label,
         content: bytes,
@@ -323,7 +368,7 @@ class Labels:
         report: Report,
     ) -> bool:
         """Report what was noted and what the checks say; True if the record can be sent."""
-        name, key = self.naming.record(label.id, index, part), pick[0]
+        name = self.naming.record(label.id, index, part)
         if notes.faults:
             cause, detail, fix = notes.faults[0]
             if not cause:

@@ -20,7 +20,7 @@ from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Record
 from nucleus_sync.sources import rle
 from nucleus_sync.sources.coco_label import Label, Notes, Rle
-from nucleus_sync.sources.coco_labels import LOCATOR, Labels, TakeUnknown
+from nucleus_sync.sources.coco_labels import LOCATOR, Labels
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.paint import MOST_OBJECTS, MOST_PIXELS, Layer, mask_record, painted
 from nucleus_sync.sources.reader import Pick, Seen
@@ -57,12 +57,12 @@ class Masks:
     listing: Path
     scratch: Path
 
-    def scan(self, report: Report, unknown: TakeUnknown | None = None) -> Iterator[Seen]:
+    def scan(self, report: Report) -> Iterator[Seen]:
         """Every image that has labels, in the order of the reference ids."""
         if self.labels.naming.noun == "result":
             self._say_that_scores_go(report)
         rows = Sorter(self.scratch)
-        rows.extend((item_of(key), locator, raw) for key, raw, locator in self.labels.scan(report, unknown))
+        rows.extend((item_of(key), locator, raw) for key, raw, locator in self.labels.scan(report))
         with open(self.listing, "ab", buffering=0) as listing:
             for item, found in groupby(rows.sorted(), key=lambda row: row[0]):
                 group = list(found)

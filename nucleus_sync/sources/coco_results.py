@@ -18,7 +18,18 @@ from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules
 from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.json_slices import JsonFile, Section
-from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings, packed
+from nucleus_sync.sources.reader import (
+    FileState,
+    Hearing,
+    Pick,
+    Portable,
+    Say,
+    Seen,
+    SeenAndRead,
+    Stretch,
+    Surroundings,
+    packed,
+)
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.spec.place import resolve
 
@@ -31,6 +42,8 @@ _MOST_HELD = 10_000
 
 class CocoResultsReader:
     """Predictions from a list of scored detections. A reader serves one run."""
+
+    says_numbers = False
 
     def __init__(self, spec: CocoResultsSource, surroundings: Surroundings) -> None:
         self._spec = spec
@@ -53,14 +66,37 @@ class CocoResultsReader:
         """Every result, in the order of the file."""
         if kind is not Kind.PREDICTIONS:
             return
+        heard = self.hearing(kind, report)
+        yield from self._labelled(self._labels()).scan(heard.take)
+        heard.end()
+
+    def stretches(self, kind: Kind) -> list[Stretch]:
+        """For all results; masks are painted by one process."""
+        is_ours = kind is Kind.PREDICTIONS and self._spec.geometry != "mask"
+        return self._labels().stretches() if is_ours else []
+
+    def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:  # noqa: ARG002  (of one kind)
+        """Some windows of the list."""
+        return self._labels().scan(report, part)
+
+    def scan_and_read(
+        self,
+        kind: Kind,  # noqa: ARG002  (of one kind)
+        part: Any,
+        report: Report,
+        say: Say,
+    ) -> Iterator[SeenAndRead]:
+        """Some windows, their labels decoded once."""
+        return self._labels().scan_and_read(report, say, part)
+
+    def hearing(self, kind: Kind, report: Report) -> Hearing:  # noqa: ARG002  (a results file has one kind)
+        """Holds back what is unknown until it shows whether there is a pattern in it."""
         labels = self._labels()
         if labels.section.name:
             said = 'is a COCO object whose "annotations" hold the results, not a list: read all the same'
             where = Where(self._spec.path)
             report(Problem(self._surroundings.name, where, "the file", said, said, Severity.FINDING))
-        unknown = _Unknown(labels, report)
-        yield from self._labelled(labels).scan(report, unknown.take)
-        unknown.release()
+        return _Unknown(labels, report)
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked results as predictions."""
@@ -130,25 +166,28 @@ class _Unknown:
     def __init__(self, labels: Labels, report: Report) -> None:
         self._report = report
         self._known: dict[str, Container[Id]] = {"image_id": labels.images, "category_id": labels.categories}
-        self._held: list[tuple[Problem, dict[str, Id]]] = []
+        self._held: list[Problem] = []
 
-    def take(self, problem: Problem, unknown: dict[str, Id]) -> None:
+    def take(self, problem: Problem) -> None:
         """A problem of the scan."""
-        self._held.append((problem, unknown))
+        if not problem.unknown:
+            self._report(problem)
+            return
+        self._held.append(problem)
         if len(self._held) == _MOST_HELD:
-            self.release()
+            self.end()
 
-    def release(self) -> None:
+    def end(self) -> None:
         """Report what was held, with a hint where there is a pattern."""
         hints = {name: self._hint(name, known) for name, known in self._known.items()}
-        for problem, unknown in self._held:
-            said = [hint for name in unknown if (hint := hints[name])]
+        for problem in self._held:
+            said = [hint for name, _ in problem.unknown if (hint := hints[name])]
             self._report(replace(problem, fix="; ".join(said)) if said else problem)
         self._held.clear()
 
     def _hint(self, name: str, known: Container[Id]) -> str | None:
         """What to say where every unknown id lies one beside a known one, always on the same side."""
-        unknown = {ids[name] for _, ids in self._held if name in ids}
+        unknown = {own for problem in self._held for about, own in problem.unknown if about == name}
         for step, words in ((1, "one too small: do the results count from 0?"), (-1, "one too large")):
             if unknown and all(isinstance(each, int) and each + step in known for each in unknown):
                 return f"every unknown {name} is off by one, {words}; if so, the known ones mean other things, too"

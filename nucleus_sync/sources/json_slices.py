@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -55,6 +56,34 @@ class Window(NamedTuple):
         return zip(self.raws, self.offsets, self.lengths, strict=True)
 
 
+class Seams:
+    """Where the windows of an array lie, as they were cut when its end was looked for; 24 bytes a window."""
+
+    def __init__(self) -> None:
+        self.starts = array("Q")
+        self.lengths = array("Q")
+        self.firsts = array("Q", [0])
+        """Number of the first element; one more than there are windows: the last is the number of all elements."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def add(self, start: int, length: int, count: int) -> None:
+        """Note the next window."""
+        self.starts.append(start)
+        self.lengths.append(length)
+        self.firsts.append(self.firsts[-1] + count)
+
+    def stretches(self, about: int) -> Iterator[tuple[int, range]]:
+        """All windows in groups of about so many elements: how many there are in truth, and the windows' numbers."""
+        begin = 0
+        for number in range(1, len(self) + 1):
+            count = self.firsts[number] - self.firsts[begin]
+            if count >= about or number == len(self):
+                yield count, range(begin, number)
+                begin = number
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A top-level value: the byte range `start` to `end`; `name` is empty for a list that is the whole file."""
@@ -63,13 +92,14 @@ class Section:
     kind: Literal["array", "object", "other"]
     start: int
     end: int
+    seams: Seams = field(default_factory=Seams)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
     """Elements that were sliced from the front of a text; `length` bytes, and whether the array ends after them."""
 
-    raws: list[Raw | bytes]
+    count: int
     length: int
     last: bool
 
@@ -120,14 +150,18 @@ class JsonFile:
         """One element or value decoded; NaN and Infinity become what they say."""
         return decoded(element, lambda byte, why: self.broken(offset + byte, why))
 
-    def windows(self, section: Section) -> Iterator[Window]:
-        """The elements of an array, in order."""
-        index = 0
-        for raws, start, text in self._slices(section.start, section.end):
+    def windows(self, section: Section, which: range | None = None) -> Iterator[Window]:
+        """The elements of an array, in order: all, or those of some windows."""
+        seams = section.seams
+        for number in range(len(seams)) if which is None else which:
+            start, length = seams.starts[number], seams.lengths[number]
+            text = self.bytes_at(start, length)
+            raws = _raws(text, length)
+            if raws is None:
+                raise SourceError("changed while it was read", where=self.shown, fix="wait until its writer is done")
             elements = list(map(bytes, raws))
             lengths = list(map(len, elements))
-            yield Window(elements, _offsets(text, elements, lengths, start), lengths, index)
-            index += len(elements)
+            yield Window(elements, _offsets(text, elements, lengths, start), lengths, seams.firsts[number])
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """Bytes of the file; SourceError when it has become shorter."""
@@ -255,17 +289,18 @@ class JsonFile:
     def _section(self, name: str, start: int) -> Section:
         match self._byte(start):
             case b"[":
-                return Section(name, "array", start, self._array_end(start))
+                seams = Seams()
+                return Section(name, "array", start, self._array_end(start, seams), seams)
             case b"{":
                 return Section(name, "object", start, self._value_end(start))
             case _:
                 return Section(name, "other", start, self._value_end(start))
 
-    def _array_end(self, start: int) -> int:
+    def _array_end(self, start: int, seams: Seams) -> int:
         end = self._skip_blanks(start + 1)
-        for raws, offset, text in self._slices(start, None):
-            end = offset + len(text)
-            del raws
+        for count, offset, length in self._slices(start):
+            end = offset + length
+            seams.add(offset, length, count)
         return self._skip_blanks(end) + 1
 
     def _value_end(self, start: int) -> int:
@@ -284,12 +319,12 @@ class JsonFile:
 
     # --- slicing ------------------------------------------------------------------------------------------------
 
-    def _slices(self, start: int, end: int | None) -> Iterator[tuple[list[Raw | bytes], int, bytes]]:
-        """Elements of the array at `start`, with the offset of the first one and the text that holds just them."""
+    def _slices(self, start: int) -> Iterator[tuple[int, int, int]]:
+        """How many elements of the array at `start` lie where: the offset of the first one, and the bytes of them."""
         position = self._skip_blanks(start + 1)
         if self._byte(position) == b"]":
             return
-        limit = self.size if end is None else end
+        limit = self.size
         size = WINDOW
         hint = b""
         while True:
@@ -301,7 +336,7 @@ class JsonFile:
                     self.broken(position, f"an element of more than {LONGEST >> 20} MiB")
                 size *= 4
                 continue
-            yield fit.raws, position, text[: fit.length]
+            yield fit.count, position, fit.length
             if fit.last:
                 return
             hint = hint or _first_key(text)
@@ -379,7 +414,7 @@ def _fit(text: bytes, hint: bytes, *, whole: bool) -> _Fit | str:
         for cut in _cuts(text, hint):
             raws = _raws(text, cut)
             if raws is not None:
-                return _Fit(raws, cut, last=False)
+                return _Fit(len(raws), cut, last=False)
     return _fit_end(text)
 
 
@@ -394,13 +429,13 @@ def _fit_end(text: bytes) -> _Fit | str:
         if trailing is None:
             cut = _walk_to_seam(tamed) if _is_cut_off(str(error), b"[" + tamed) else 0
             raws = _raws(text, cut) if cut else None
-            return str(error) if raws is None else _Fit(raws, cut, last=False)
+            return str(error) if raws is None else _Fit(len(raws), cut, last=False)
         length = tamed.rindex(b"]", 0, int(trailing[1]) - 2)  # the decoder counts this byte from 1, after our "["
     except RecursionError:
         return "JSON is malformed: nested too deeply (byte 1)"
     length = len(text[:length].rstrip(_SPACE))
     raws = _raws(text, length)
-    return _Fit(raws, length, last=True) if raws is not None else "JSON is malformed: can't be sliced (byte 1)"
+    return _Fit(len(raws), length, last=True) if raws is not None else "JSON is malformed: can't be sliced (byte 1)"
 
 
 def _cuts(text: bytes, hint: bytes) -> Iterator[int]:

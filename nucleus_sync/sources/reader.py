@@ -8,7 +8,7 @@ sound; only the others are `read`: decoded, checked, and later sent.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from xxhash import xxh3_128
 
 from nucleus_sync.records.facts import FactsCache
-from nucleus_sync.records.problem import Report, Where
+from nucleus_sync.records.problem import Problem, Report, Where
 from nucleus_sync.records.record import Kind, Record
 
 if TYPE_CHECKING:
@@ -144,6 +144,63 @@ class PortableReader(Reader, Protocol):
 
     def portable(self, kind: Kind) -> Portable | None:
         """This reader for other processes; None where the kind is read by one."""
+
+
+class Stretch(NamedTuple):
+    """Neighbouring records of a source, some thousands, that can be scanned without what lies before them."""
+
+    records: int
+    """How many there are, roughly."""
+    part: Any
+    """What the reader finds them by; small, and made of plain values."""
+
+
+Say = Callable[[bytes, Problem], None]
+"""Takes a locator and what is wrong with the record there."""
+SeenAndRead = tuple[bytes, bytes, bytes, Record | None]
+
+
+class Hearing(Protocol):
+    """Takes what a scan complains of, and may hold it back until all was seen."""
+
+    def take(self, problem: Problem) -> None:
+        """One problem, in the order of the files."""
+
+    def end(self) -> None:
+        """All was seen: say what was held back."""
+
+
+class Straight:
+    """A hearing that holds nothing back."""
+
+    def __init__(self, report: Report) -> None:
+        self.take = report
+
+    def end(self) -> None:
+        """Nothing is left to say."""
+
+
+class StretchedReader(PortableReader, Protocol):
+    """A reader that several processes can scan as well, a stretch each. All stretches in order are the scan."""
+
+    says_numbers: bool
+    """Whether what it says of a record depends on the number that a record without an id gets."""
+
+    def stretches(self, kind: Kind) -> list[Stretch]:
+        """All records of the kind in order; none where one process has to scan them."""
+
+    def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:
+        """The records of one stretch; what is reported belongs into a `hearing`."""
+
+    def scan_and_read(self, kind: Kind, part: Any, report: Report, say: Say) -> Iterator[SeenAndRead]:
+        """Both at once: key, raw hash, locator, and the record, None where it can't be sent.
+
+        `report` gets what a scan reports, `say` what a reading does, with the locator of the record. A record without
+        a number is made with a provisional one, and not at all where the reader `says_numbers`.
+        """
+
+    def hearing(self, kind: Kind, report: Report) -> Hearing:
+        """Opens a scan: says what is to be said before it."""
 
 
 def packed(spec: Any) -> SimpleNamespace:

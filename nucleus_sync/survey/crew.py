@@ -1,24 +1,41 @@
-"""Processes that read portions of a stream side by side; they share nothing with this one but files."""
+"""Processes that scan and read a stream side by side; they share nothing with this one but files."""
 
 from __future__ import annotations
 
+import marshal
 import os
 import pickle
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nucleus_sync.errors import NucleusSyncError, SourceError
+from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
+from nucleus_sync.sources.reader import Stretch
+from nucleus_sync.spool import Row
+from nucleus_sync.survey.ahead import Slot
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.portion import TOGETHER, Portion
 
 _MOST = 4
 _AHEAD = 2
-"""Portions that a process has before it: one that it reads, one that waits."""
+"""Portions or stretches that a process has before it: one that it reads, one that waits."""
+
+
+class Scanned(NamedTuple):
+    """One stretch."""
+
+    rows: list[Row]
+    """(key, raw hash, place), sorted."""
+    problems: list[Problem]
+    ahead: Slot | None
+    """Where its records lie, if they were to be read as well and could be."""
+    kept: int
+    """Bytes of their lines."""
 
 
 class Crew:
@@ -43,29 +60,44 @@ class Crew:
             return None
         return cls(scratch, members)
 
-    def portions(
-        self,
-        readers: bytes,
-        kind: Kind,
-        blocks: Iterable[list[Any]],
-        taxonomies: Mapping[str, Collection[str]],
-        lines: KeptLines | None,
-    ) -> Iterator[Portion]:
-        """The records of the blocks in their order. Each process in turn gets the next one."""
+    def open(self, readers: bytes, kind: Kind, taxonomies: Mapping[str, Collection[str]]) -> None:
+        """Turn to a stream."""
         opening = {name: list(labels) for name, labels in taxonomies.items()}
         for member in self._members:
             _send(member, ("open", readers, str(kind), opening))
-        pending: deque[tuple[subprocess.Popen[bytes], list[Any]]] = deque()
-        for number, block in enumerate(_cut(blocks)):
+
+    def scanned(
+        self, number: int, stretches: Iterable[Stretch], reads_ahead: Callable[[], bool], lines: KeptLines | None
+    ) -> Iterator[Scanned]:
+        """The stretches of one of the readers in their order. Each process in turn gets the next one."""
+        pending: deque[tuple[subprocess.Popen[bytes], Path]] = deque()
+        for turn, stretch in enumerate(stretches):
             if len(pending) == _AHEAD * len(self._members):
-                yield _answer(*pending.popleft())
-            turn, who = divmod(number, len(self._members))
-            slot = self._scratch / f"portion-{who}-{turn % _AHEAD}"
-            slot.write_bytes(pickle.dumps(list(map(tuple, block)), pickle.HIGHEST_PROTOCOL))
-            _send(self._members[who], ("read", str(slot), lines is not None and lines.has_room))
-            pending.append((self._members[who], block))
+                yield _scanned(*pending.popleft())
+            member, slot = self._turn(turn)
+            keep = lines is not None and lines.has_room
+            _send(member, ("scan", number, stretch.part, str(slot), reads_ahead(), keep))
+            pending.append((member, slot))
         while pending:
-            yield _answer(*pending.popleft())
+            yield _scanned(*pending.popleft())
+
+    def portions(self, blocks: Iterable[list[Any]], lines: KeptLines | None) -> Iterator[Portion]:
+        """The records of the blocks in their order. Each process in turn gets the next one."""
+        pending: deque[tuple[subprocess.Popen[bytes], list[Any]]] = deque()
+        for turn, block in enumerate(_cut(blocks)):
+            if len(pending) == _AHEAD * len(self._members):
+                yield _portion(*pending.popleft())
+            member, slot = self._turn(turn)
+            slot.write_bytes(pickle.dumps(list(map(tuple, block)), pickle.HIGHEST_PROTOCOL))
+            _send(member, ("read", str(slot), lines is not None and lines.has_room))
+            pending.append((member, block))
+        while pending:
+            yield _portion(*pending.popleft())
+
+    def _turn(self, number: int) -> tuple[subprocess.Popen[bytes], Path]:
+        """Whose turn it is, and the file that passes between the two of us."""
+        turn, who = divmod(number, len(self._members))
+        return self._members[who], self._scratch / f"portion-{who}-{turn % _AHEAD}"
 
     def close(self) -> None:
         """End all processes: they stop when their input does."""
@@ -108,16 +140,26 @@ def _send(member: subprocess.Popen[bytes], message: tuple[Any, ...]) -> None:
         raise _died() from None
 
 
-def _answer(member: subprocess.Popen[bytes], block: list[Any]) -> Portion:
+def _scanned(member: subprocess.Popen[bytes], slot: Path) -> Scanned:
+    problems, ahead, kept = _answer(member)
+    return Scanned(marshal.loads(slot.read_bytes()), problems, ahead and Slot(*ahead), kept)
+
+
+def _portion(member: subprocess.Popen[bytes], block: list[Any]) -> Portion:
+    portion = Portion(*_answer(member))
+    return portion._replace(rows=[block[number] for number in portion.rows])
+
+
+def _answer(member: subprocess.Popen[bytes]) -> tuple[Any, ...]:
     assert member.stdout is not None  # noqa: S101  (a pipe by construction)
     try:
         answer = pickle.load(member.stdout)
     except (EOFError, pickle.UnpicklingError):
         raise _died() from None
     match answer:
-        case ("portion", values):
-            portion = Portion(*values)
-            return portion._replace(rows=[block[number] for number in portion.rows])
+        case ("found", values):
+            found: tuple[Any, ...] = values
+            return found
         case ("source", what, where, fix):
             raise SourceError(what, where=where, fix=fix)
         case _:

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
 
@@ -15,9 +16,12 @@ from nucleus_sync.records.fingerprint import LOOK_AGAIN, content_hash
 from nucleus_sync.records.key import annotation_id, annotation_key, as_words, is_unnumbered, item_of, reference_id
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.reader import FileState, Pick, Reader
+from nucleus_sync.sources.reader import FileState, Pick, Reader, Stretch
 from nucleus_sync.spool import Sorter, Spool
 from nucleus_sync.survey.tally import Tally
+
+if TYPE_CHECKING:
+    from nucleus_sync.survey.scanning import Scanning
 
 _UNNUMBERED = b"\x00~"
 _COMPARED_BY_CONTENT = 1000
@@ -50,6 +54,11 @@ class DesiredStream:
         found = [reader.portable(self._kind) if hasattr(reader, "portable") else None for reader in self.readers]
         return None if None in found else pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
 
+    def stretches(self) -> list[list[Stretch]] | None:
+        """For each reader what can be scanned by itself; None where one of them must be scanned by one process."""
+        found = [reader.stretches(self._kind) if hasattr(reader, "stretches") else [] for reader in self.readers]
+        return found if all(found) else None
+
     def state(self) -> FileState:
         """What stat says of all files of all sources."""
         states = [reader.state() for _, reader in self._readers]
@@ -78,23 +87,24 @@ class DesiredStream:
             if rows:
                 yield rows
 
-    def scan(self, order: Spool | None = None) -> None:
-        """See what the sources hold. `order` gets rows (place, key, raw, no stamp, False) as they come."""
+    def scan(self, order: Spool | None = None, scanning: Scanning | None = None) -> None:
+        """See what the sources hold, where `scanning` is given with other processes.
+
+        `order` gets rows (place, key, raw, no stamp, False) as they come; those of other processes come sorted.
+        """
         self._is_scanned = True
         for number in range(len(self._readers)):
-            self._scan(number, order)
+            self._scan(number, order, scanning)
 
     @property
     def is_renumbered(self) -> bool:
         """Whether keys are others than those that were scanned."""
         return self._unnumbered
 
-    def _scan(self, number: int, order: Spool | None) -> None:
+    def _scan(self, number: int, order: Spool | None, scanning: Scanning | None) -> None:
         name, reader = self._readers[number]
-        prefix = bytes([number])
         before, problems = len(self._sorter), self._tally.invalid + self._tally.waiting
-        rows = iter(reader.scan(self._kind, self._tally.report))
-        while block := [(key, raw, prefix + locator) for key, raw, locator in islice(rows, _TOGETHER)]:
+        for block in self._rows_of(number, reader) if scanning is None else self._rows_by(scanning, number, reader):
             if not self._unnumbered:
                 self._unnumbered = _UNNUMBERED in b"\n".join([row[0] for row in block])
             self._sorter.extend_block(block)
@@ -102,6 +112,15 @@ class DesiredStream:
                 order.extend([(place, key, raw, b"", False) for key, raw, place in block])
         if len(self._sorter) == before and self._tally.invalid + self._tally.waiting == problems:
             self._yields_nothing(name)
+
+    def _rows_of(self, number: int, reader: Reader) -> Iterator[list[Desired]]:
+        prefix = bytes([number])
+        rows = iter(reader.scan(self._kind, self._tally.report))
+        while block := [(key, raw, prefix + locator) for key, raw, locator in islice(rows, _TOGETHER)]:
+            yield block
+
+    def _rows_by(self, scanning: Scanning, number: int, reader: Any) -> Iterator[list[Desired]]:
+        return scanning.blocks(number, reader.hearing(self._kind, self._tally.report))
 
     def _yields_nothing(self, name: str) -> None:
         """Suddenly empty is an error; a source that never held anything may be one that waits for its first file."""

@@ -60,17 +60,20 @@ class KeptLines:
 
     def copy(self, place: int, size: int, file: IO[bytes]) -> None:
         """Write `size` bytes from a place to the end of an open file."""
+        while size > 0:
+            part = self.bytes_at(place, min(size, _COPIED))
+            file.write(part)
+            place, size = place + len(part), size - len(part)
+
+    def bytes_at(self, place: int, size: int) -> bytes:
+        """Lines, or parts of them, that were kept."""
         number = place >> _FILE
         if number not in self._readers:
             self._readers[number] = (self.folder / f"lines-{number}").open("rb", buffering=0)
-        source = self._readers[number].fileno()
-        offset = place & (1 << _FILE) - 1
-        while size > 0:
-            part = os.pread(source, min(size, _COPIED), offset)
-            if not part:
-                raise OSError(f"{self.folder}/lines-{number} ends at {offset}")
-            file.write(part)
-            offset, size = offset + len(part), size - len(part)
+        part = os.pread(self._readers[number].fileno(), size, place & (1 << _FILE) - 1)
+        if len(part) < size:
+            raise OSError(f"{self.folder}/lines-{number} ends behind byte {place & (1 << _FILE) - 1}")
+        return part
 
     def close(self) -> None:
         """Give the disk space back."""

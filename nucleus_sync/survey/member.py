@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import gc
 import itertools
+import marshal
 import os
 import pickle
 import signal
 import sys
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.problem import Problem
-from nucleus_sync.records.record import Kind
-from nucleus_sync.sources.reader import Pick, Reader
+from nucleus_sync.records.key import UNNUMBERED
+from nucleus_sync.records.problem import Problem, Report
+from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.reader import Pick, StretchedReader
+from nucleus_sync.spool import WITHOUT_REFERENCES, Row
+from nucleus_sync.survey.ahead import AheadFile, Said, Slot
 from nucleus_sync.survey.lines import LineFile
-from nucleus_sync.survey.portion import Portion, portions, records_of
+from nucleus_sync.survey.portion import KeepLines, portions, records_of, tagged
 
 
 def serve() -> None:
@@ -41,7 +46,8 @@ class Member:
         self._asked = asked
         self._answers = answers
         self._lines: LineFile | None = None
-        self._readers: list[Reader] = []
+        self._ahead: AheadFile | None = None
+        self._readers: list[StretchedReader] = []
         self._kind = Kind.ITEMS
         self._taxonomies: dict[str, list[str]] = {}
 
@@ -57,7 +63,9 @@ class Member:
                     self._readers = [made.reader() for made in pickle.loads(readers)]
                     self._kind, self._taxonomies = Kind(kind), taxonomies
                 case ("read", slot, keep):
-                    self._answer(self._read(Path(slot).read_bytes(), keep=keep))
+                    self._answer(self._tried(self._read, Path(slot), keep))
+                case ("scan", number, part, slot, reads_ahead, keep):
+                    self._answer(self._tried(self._scan, number, part, Path(slot), reads_ahead, keep))
 
     def _answer(self, answer: tuple[Any, ...]) -> None:
         try:
@@ -66,20 +74,57 @@ class Member:
         except BrokenPipeError:
             sys.exit(0)
 
-    def _read(self, packed: bytes, *, keep: bool) -> tuple[Any, ...]:
+    def _tried(self, find: Callable[..., tuple[Any, ...]], *asked: Any) -> tuple[Any, ...]:
         try:
-            return "portion", tuple(self._portion(pickle.loads(packed), keep=keep))
+            return "found", find(*asked)
         except SourceError as error:
             return "source", error.what, error.where, error.fix
         except Exception as bug:
             return "bug", f"{type(bug).__name__}: {bug}"
 
-    def _portion(self, rows: list[tuple[Any, ...]], *, keep: bool) -> Portion:
+    def _read(self, slot: Path, keep: bool) -> tuple[Any, ...]:
+        rows: list[tuple[Any, ...]] = pickle.loads(slot.read_bytes())
         problems: list[Problem] = []
         waiting: deque[tuple[Pick, Any]] = deque()
         records = records_of(self._readers, self._kind, rows, waiting, problems.append, itertools.count())
+        # A block is never larger than a portion.
+        return tuple(next(portions(tagged(records, waiting), self._taxonomies, self._keep_lines(keep), problems)))
+
+    def _keep_lines(self, keep: bool) -> KeepLines | None:
         if keep and self._lines is None:
             self._lines = LineFile(self._folder, self._number)
-        keep_lines = self._lines.append if keep and self._lines else None
-        # A block is never larger than a portion.
-        return next(portions(records, waiting, self._taxonomies, keep_lines, problems))
+        return self._lines.append if keep and self._lines else None
+
+    def _scan(self, number: int, part: Any, slot: Path, reads_ahead: bool, keep: bool) -> tuple[Any, ...]:
+        reader, prefix = self._readers[number], bytes([number])
+        problems: list[Problem] = []
+        if reads_ahead:
+            rows, ahead, kept = self._read_ahead(reader, prefix, part, problems.append, keep)
+        else:
+            seen = reader.scan_stretch(self._kind, part, problems.append)
+            rows, ahead, kept = [(key, raw, prefix + locator) for key, raw, locator in seen], None, 0
+        rows.sort()
+        slot.write_bytes(marshal.dumps(rows, WITHOUT_REFERENCES))
+        return problems, ahead, kept
+
+    def _read_ahead(
+        self, reader: StretchedReader, prefix: bytes, part: Any, report: Report, keep: bool
+    ) -> tuple[list[Row], Slot | None, int]:
+        """Read what is scanned; no slot where a record has to have its number first."""
+        rows: list[Row] = []
+        said: Said = []
+
+        def found() -> Iterator[tuple[Row, Record]]:
+            add = rows.append
+            both = reader.scan_and_read(self._kind, part, report, lambda at, what: said.append((prefix + at, what)))
+            for key, raw, locator, record in both:
+                place = prefix + locator
+                add((key, raw, place))
+                if record is not None:
+                    yield (place, key, raw, b"", False), record
+
+        portion = next(portions(found(), self._taxonomies, self._keep_lines(keep), [], most=sys.maxsize))
+        if reader.says_numbers and any(UNNUMBERED in row[0] for row in rows):
+            return rows, None, 0
+        self._ahead = self._ahead or AheadFile(self._folder, self._number)
+        return rows, self._ahead.put(portion, said), sum(portion.sizes)

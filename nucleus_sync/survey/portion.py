@@ -45,9 +45,11 @@ class Portion(NamedTuple):
     """Whether Nucleus reads an image from a URL."""
     wrong: list[tuple[int, str, str]]
     """(number in the lists, cause, detail) of records that contradict what is declared."""
-    problems: list[Problem]
     names: set[tuple[str, ...]]
     """The sets of metadata keys that items and scenes have here, each in the order of one of them."""
+    problems: list[Problem]
+    skipped: frozenset[int] = frozenset()
+    """Numbers in the lists of records that are not wanted after all."""
 
 
 def records_of(
@@ -76,22 +78,28 @@ def _picks_of(
         yield pick
 
 
-def portions(
-    records: Iterator[tuple[Pick, Record]],
-    waiting: deque[tuple[Pick, Any]],
-    taxonomies: Mapping[str, Collection[str]],
-    keep_lines: KeepLines | None,
-    problems: list[Problem],
-) -> Iterator[Portion]:
-    """Cut a reading into portions; `problems` is what the reader reports to, where that goes with the portion.
-
-    One loop: it runs once for each of millions.
-    """
-    found = _Found()
+def tagged(records: Iterator[tuple[Pick, Record]], waiting: deque[tuple[Pick, Any]]) -> Iterator[tuple[Any, Record]]:
+    """Records with what waits for them; picks of which no record came are passed over."""
     for pick, record in records:
         own, tag = waiting.popleft()
         while own is not pick and own != pick:
             own, tag = waiting.popleft()
+        yield tag, record
+
+
+def portions(
+    records: Iterable[tuple[Any, Record]],
+    taxonomies: Mapping[str, Collection[str]],
+    keep_lines: KeepLines | None,
+    problems: list[Problem],
+    most: int = TOGETHER,
+) -> Iterator[Portion]:
+    """Cut tagged records into portions; `problems` is what the reader reports to, where that goes with the portion.
+
+    One loop: it runs once for each of millions.
+    """
+    found = _Found()
+    for tag, record in records:
         number = len(found.rows)
         found.rows.append(tag)
         found.contents.append(content_hash(record))
@@ -107,7 +115,7 @@ def portions(
             found.remote.add(number)
         elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
             found.wrong.append((number, *wrong))
-        if number + 1 == TOGETHER:
+        if number + 1 == most:
             yield found.portion(keep_lines, problems)
             found = _Found()
     yield found.portion(keep_lines, problems)
@@ -136,7 +144,7 @@ class _Found:
         said = problems[:]
         problems.clear()
         start, sizes = self._put_away(keep_lines)
-        return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, said, self.names)
+        return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, self.names, said)
 
     def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
         start = None

@@ -1,4 +1,4 @@
-"""Reads the candidates of a stream in this process, or in several where there are many and the format allows it."""
+"""Scans streams and reads their candidates, in this process or, where there are many, in several."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from nucleus_sync.records.problem import Report
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick
 from nucleus_sync.spool import Row
+from nucleus_sync.survey.ahead import Ahead
 from nucleus_sync.survey.crew import Crew
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.lines import KeptLines, LineFile
-from nucleus_sync.survey.portion import Portion, portions, records_of
+from nucleus_sync.survey.portion import Portion, portions, records_of, tagged
+from nucleus_sync.survey.scanning import Scanning
 
 WORTH_A_CREW = 30_000
 """Candidates from which on more processes pay for their start."""
@@ -41,19 +43,36 @@ class Reading:
         report: Report,
     ) -> Iterator[Portion]:
         """The records of `count` candidates in reading order; a portion's rows are candidates. Raises SourceError."""
-        readers = stream.portable() if count >= WORTH_A_CREW else None
-        crew = self._called() if readers else None
-        if crew is None or readers is None:
+        crew = self._opened(stream, kind, taxonomies) if count >= WORTH_A_CREW else None
+        if crew is None:
             found = self._alone(stream, kind, candidates, taxonomies, report)
         else:
-            found = crew.portions(readers, kind, candidates, taxonomies, self.lines)
+            found = crew.portions(candidates, self.lines)
         for portion in found:
             if self.lines is not None:
                 self.lines.count(sum(portion.sizes))
             yield portion
 
-    def _called(self) -> Crew | None:
+    def scanning(
+        self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]], *, ahead: bool
+    ) -> Scanning | None:
+        """A scan by several processes, which read `ahead` what they see; None where this process has to scan."""
+        stretches = stream.stretches()
+        if stretches is None or sum(one.records for own in stretches for one in own) < WORTH_A_CREW:
+            return None
+        crew = self._opened(stream, kind, taxonomies)
+        if crew is None:
+            return None
+        return Scanning(crew, stretches, self.lines, Ahead(self._scratch, self.lines, self._keep) if ahead else None)
+
+    def _opened(self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]]) -> Crew | None:
+        """The crew, turned to a stream; None where there can't be one."""
+        readers = stream.portable()
+        if readers is None:
+            return None
         self._crew = self._crew or Crew.started(self._scratch)
+        if self._crew is not None:
+            self._crew.open(readers, kind, taxonomies)
         return self._crew
 
     def _alone(
@@ -66,11 +85,10 @@ class Reading:
     ) -> Iterator[Portion]:
         waiting: deque[tuple[Pick, Any]] = deque()
         records = records_of(stream.readers, kind, chain.from_iterable(candidates), waiting, report)
-        return portions(records, waiting, taxonomies, self._keep if self.lines else None, [])
+        return portions(tagged(records, waiting), taxonomies, self._keep if self.lines else None, [])
 
     def _keep(self, content: bytes) -> int | None:
-        assert self.lines is not None  # noqa: S101  (asked by the caller)
-        if not self.lines.has_room:
+        if self.lines is None or not self.lines.has_room:
             return None
         self._file = self._file or LineFile(self.lines.folder, _OWN_FILE)
         return self._file.append(content)

@@ -111,20 +111,7 @@ class StreamSurvey:
             merges=self.merges,
         )
         changes.made_anew, changes.holder = set(self.made_anew), self.holder
-        scanned = None if self.known.count else Spool(self.scratch)
-        self.stream.scan(scanned)
-        candidates = Spool(self.scratch)
-        blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
-        seen = SeenBefore(self.stream, self.scratch)
-        for found in self._candidates(blocks, changes):
-            candidates.extend(seen.pass_others(found))
-            if scanned is not None and any(row[_BEFORE] for row in found):
-                scanned = None
-        for row in seen.looked_at():
-            candidates.add(row)
-        is_all = scanned is not None and not self.stream.is_renumbered and len(scanned) == len(candidates)
-        self.stream.close()
-        self._read(scanned.blocks() if scanned and is_all else self._in_order(candidates), len(candidates), changes)
+        self._weigh(self._looked_at(changes), changes)
         self.lost = self._beside.lost(lambda items: self._those_that_go(items, changes))
         self._beside.report(self.together.run_stays - {self.address})
         changes.waiting = self._beside.waiting.total()
@@ -146,6 +133,32 @@ class StreamSurvey:
             return Together(run_stays=frozenset({self.address}))
         items = self.lost.difference(self.made_anew) if self.kind is Kind.ANNOTATIONS else None
         return Together(kept=items) if items else None
+
+    def _looked_at(self, changes: ChangeSet) -> Iterator[Portion]:
+        """The records that are new or different; those that a crew has read along with its scan are at hand."""
+        is_new = not self.known.count
+        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=is_new)
+        scanned = Spool(self.scratch) if is_new and scanning is None else None
+        self.stream.scan(scanned, scanning)
+        candidates = Spool(self.scratch)
+        for found in self._different(changes):
+            candidates.extend(found)
+            is_new = is_new and not any(row[_BEFORE] for row in found)
+        count = scanning.count if scanning is not None else len(scanned or ())
+        is_all = is_new and not self.stream.is_renumbered and count == len(candidates)
+        self.stream.close()
+        if is_new and scanning is not None and (ahead := scanning.read_ahead):
+            return ahead.portions(None if is_all else self._in_order(candidates))
+        in_order = scanned.blocks() if scanned is not None and is_all else self._in_order(candidates)
+        report, count = self.tally.report, len(candidates)
+        return self.reading.portions(self.stream, self.kind, in_order, count, self.taxonomies, report)
+
+    def _different(self, changes: ChangeSet) -> Iterator[list[Row]]:
+        blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
+        seen = SeenBefore(self.stream, self.scratch)
+        for found in self._candidates(blocks, changes):
+            yield seen.pass_others(found)
+        yield list(seen.looked_at())
 
     def _in_order(self, candidates: Spool) -> Iterator[list[Row]]:
         """The candidates as their files have them. Where all that was scanned is one, sorting them back is spared."""
@@ -278,20 +291,20 @@ class StreamSurvey:
             yield _survivors(joined, again, changes)
         kept.close()
 
-    def _read(self, candidates: Iterable[list[Row]], count: int, changes: ChangeSet) -> None:
+    def _weigh(self, portions: Iterable[Portion], changes: ChangeSet) -> None:
         types = MetadataTypes(self.known.metadata_types)
-        reading = self.reading.portions(self.stream, self.kind, candidates, count, self.taxonomies, self.tally.report)
-        for portion in reading:
+        for portion in portions:
             for problem in portion.problems:
                 self.tally.report(problem)
-            wrong = {number: (cause, detail) for number, cause, detail in portion.wrong}
+            out = portion.skipped
+            wrong = {number: (cause, detail) for number, cause, detail in portion.wrong if number not in out}
             changes.note_names(portion.names)
             self._compare_types(portion, types, wrong)
             for number, (cause, detail) in sorted(wrong.items()):
                 row = portion.rows[number]
                 self._report(row[0], row[1], cause, detail)
-            if wrong or not self._are_simply_new(portion):
-                self._weigh_each(portion, wrong, changes)
+            if wrong or out or not self._are_simply_new(portion):
+                self._weigh_each(portion, out | wrong.keys(), changes)
             else:
                 self._send_new(portion, changes)
         changes.metadata_types = types.fresh
@@ -302,7 +315,7 @@ class StreamSurvey:
             return
         seen: Types = ()
         for number, (row, each) in enumerate(zip(portion.rows, portion.types, strict=True)):
-            if number in wrong or each is seen:
+            if number in wrong or number in portion.skipped or each is seen:
                 continue
             place: bytes = row[0]
             conflict = types.conflict(each, lambda place=place: f"on {self.stream.where(place).position}")  # type: ignore[misc]
@@ -334,11 +347,11 @@ class StreamSurvey:
     def _note_remote(self, change: Change, changes: ChangeSet) -> None:
         changes.remote.setdefault(self.stream.source_of(change.place), change)
 
-    def _weigh_each(self, portion: Portion, wrong: Collection[int], changes: ChangeSet) -> None:
+    def _weigh_each(self, portion: Portion, out: Collection[int], changes: ChangeSet) -> None:
         at = portion.start
         columns = zip(portion.rows, portion.contents, portion.sizes, portion.remote, strict=True)
         for number, (row, content, size, is_remote) in enumerate(columns):
-            if number not in wrong:
+            if number not in out:
                 change = self._weighed(Candidate(*row), content, changes)
                 if change is not None:
                     change = change._replace(at=at, size=size)

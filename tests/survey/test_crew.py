@@ -1,14 +1,19 @@
-"""Several processes read what one reads."""
+"""Several processes find, send and complain of what one process does."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nucleus_sync.emulator.server import Emulator
+from nucleus_sync.sources import coco_labels
 from nucleus_sync.survey import crew, reading
 from nucleus_sync.workspace import Choices, Workspace
 
@@ -19,49 +24,132 @@ sources:
     path: labels.json
     image_url: "s3://bucket/{file_name}"
     on_invalid: skip
+  found:
+    format: coco-results
+    path: found.json
+    ground_truth: labels.json
+    on_invalid: skip
 datasets:
   street:
     name: Street
     items: [labels]
     annotations: [labels]
+models:
+  net:
+    name: Net
+    reference_id: net
+    predictions:
+      street: [found]
 """
+CHANCE = random.Random(3)
+RINGS = [[1, 1, 9, 1, 9, 9], [12, 12, 20, 12, 20, 20.5]]
 
 
 def _annotation(number: int) -> dict[str, Any]:
-    width = 0 if number % 97 == 0 else 5
-    over = 30 if number % 50 == 0 else 0
-    return {"id": number, "image_id": number % 40, "category_id": 1, "bbox": [1 + over, 2, width, 4], "iscrowd": 0}
+    """Mostly sound; some are too small, reach beyond the image, have two rings, no id, no image, or a twin."""
+    found: dict[str, Any] = {"id": number, "image_id": number % 40, "category_id": 1, "bbox": [1, 2, 5, 4]}
+    if number % 97 == 0:
+        found["bbox"] = [1, 2, 0, 4]
+    if number % 50 == 0:
+        found["bbox"] = [31, 2, 5, 4]
+    if number % 31 == 0:
+        found["segmentation"] = RINGS[: 1 + number % 2]
+    if number % 61 == 0:
+        del found["id"]
+    if number % 83 == 0:
+        found["image_id"] = 41 + number % 3  # 41 has no name
+    if number % 101 == 0:
+        found["bbox"] = ["wide", 2, 5, 4]
+    if number in (300, 700):
+        found |= {"id": 299, "image_id": 7}  # one record with three faces
+    return found
+
+
+def _result(number: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"image_id": number % 40, "category_id": 1, "score": round(CHANCE.random(), 3)}
+    found["bbox"] = [CHANCE.randint(0, 9), 2.5, CHANCE.randint(1, 9), 3]
+    if number % 50 == 0:
+        found["bbox"] = [30, 2, 5, 4]
+    if number % 71 == 0:
+        found["category_id"] = 2
+    if number % 43 == 0:
+        found["score"] = 1.5
+    return found
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "nucleus.yaml").write_text(SPEC)
+    images = [{"id": n, "file_name": f"{n}.jpg", "width": 32, "height": 24} for n in range(40)]
+    annotations = [_annotation(number) for number in range(1, 2_000)]
     coco = {
-        "images": [{"id": n, "file_name": f"{n}.jpg", "width": 32, "height": 24} for n in range(40)],
+        "images": [*images, {"id": 41}],
         "categories": [{"id": 1, "name": "car"}],
-        "annotations": [_annotation(number) for number in range(9_000)],
+        "annotations": [*annotations, *annotations[:5]],
     }
     (tmp_path / "labels.json").write_text(json.dumps(coco))
+    (tmp_path / "found.json").write_text(json.dumps([_result(number) for number in range(1_500)]))
     return tmp_path
 
 
-def _plan(folder: Path) -> tuple[dict[str, str], list[Any]]:
+@pytest.fixture
+def by_many(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets several processes do it from now on, a few hundred records each."""
+
+    def switch() -> None:
+        monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
+        monkeypatch.setattr(crew, "_processors", lambda: 3)
+        monkeypatch.setattr(coco_labels, "_TOGETHER", 1)
+
+    return switch
+
+
+def _plan(folder: Path) -> tuple[dict[str, str], list[Any], list[Any]]:
     """What would be sent, and what was found wrong."""
     with Workspace(folder / "nucleus.yaml", environ=os.environ, embedded=True) as space:
-        plan = space.prepare(Choices(), with_ledger=False).plan
-    return dict(plan.contents), [(source.causes, source.shown) for source in plan.sources]
+        surveyed = space.prepare(Choices(), with_ledger=False)
+        listed = [changes.listed for changes in surveyed.surveyed.changes.values()]
+        return (
+            dict(surveyed.plan.contents),
+            [(source.causes, source.shown, source.invalid) for source in surveyed.plan.sources],
+            [sorted(map(repr, each)) for each in listed],
+        )
 
 
-def test_a_crew_finds_what_one_process_finds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _applied(folder: Path, at: Path) -> dict[str, Any]:
+    """What Nucleus holds after an apply."""
+    shutil.rmtree(folder / ".nucleus-sync", ignore_errors=True)
+    with Emulator(at, latency=0.0) as emulator, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUCLEUS_API_KEY", "any")
+        patch.setenv("NUCLEUS_ENDPOINT", emulator.endpoint)
+        with Workspace(folder / "nucleus.yaml", environ=os.environ) as space:
+            space.apply(Choices(), lambda plan: True, lambda event: None)
+            assert space.prepare(Choices()).plan.steps == ()
+        return emulator.dump()
+
+
+def test_a_crew_finds_what_one_process_finds(folder: Path, by_many: Callable[[], None]) -> None:
     alone = _plan(folder)
-    monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
-    monkeypatch.setattr(crew, "_processors", lambda: 3)
+    assert all(source[2] for source in alone[1][1:])
+    by_many()
     assert _plan(folder) == alone
 
 
-def test_where_no_process_can_be_started_one_reads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_crew_has_read_is_sent_as_one_process_would(
+    folder: Path, tmp_path: Path, by_many: Callable[[], None]
+) -> None:
+    alone = _applied(folder, tmp_path / "alone")
+    by_many()
+    together = _applied(folder, tmp_path / "together")
+    assert len(alone["datasets"][0]["annotations"]) > 1000
+    assert together == alone
+
+
+def test_where_no_process_can_be_started_one_reads(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, by_many: Callable[[], None]
+) -> None:
     alone = _plan(folder)
-    monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
+    by_many()
 
     def refuse(*_: object) -> None:
         raise OSError("no more processes")
