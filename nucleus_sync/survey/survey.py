@@ -160,7 +160,7 @@ class Survey:
             raise TooNarrow
         others = [one for one in self._removed.placed if one not in tracks]
         try:
-            tracks = without_named_tracks(tracks, self.loaded.spec, self._all_records)
+            tracks = without_named_tracks(tracks, self.loaded.spec, self._all_records, self._with_orphans())
         except SourceError as error:
             self._failures += [Failure(one.step.address, f"it may still be named: {error}") for one in tracks]
             tracks = []
@@ -168,6 +168,12 @@ class Survey:
 
     def _is_meant(self, placed: Placed) -> bool:
         return not self.targets or any(is_under(placed.step.address, target) for target in self.targets)
+
+    def _with_orphans(self) -> set[str]:
+        """Datasets on which records stay that no source yields, as far as was looked: nobody can tell what those name."""
+        streams = declared_streams(self.loaded.spec)
+        changes = ((one.dataset, self._changes.get(one.address)) for one in streams)
+        return {dataset for dataset, found in changes if found is None or found.counts["orphaned"]}
 
     def _all_records(self, dataset: str) -> Iterator[Record]:
         for declared in declared_streams(self.loaded.spec):

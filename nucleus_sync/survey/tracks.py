@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,23 @@ if TYPE_CHECKING:
 
 
 def without_named_tracks(
-    placed: Iterable[Placed], spec: Spec, records: Callable[[str], Iterable[Record | SceneItem]]
+    placed: Iterable[Placed],
+    spec: Spec,
+    records: Callable[[str], Iterable[Record | SceneItem]],
+    with_orphans: Collection[str],
 ) -> list[Placed]:
-    """The deletions with those of tracks that something still names turned into taking their metadata away.
+    """The deletions with those of tracks that something may still name turned into taking their metadata away.
 
-    Deleting such a track would unlink records that the sources say are linked. `records` are all of a dataset's.
+    Deleting such a track would unlink records that the sources say are linked, or that stay at Nucleus without any
+    source. `records` are all of a dataset's; `with_orphans` are the datasets that have such as stay.
     """
     placed = list(placed)
-    named = {dataset: _still_named(placed, dataset, spec, records) for dataset in _datasets_of(placed)}
+    named = {
+        dataset: {one.named for one in placed if one.named}
+        if dataset in with_orphans
+        else _still_named(placed, dataset, spec, records)
+        for dataset in _datasets_of(placed)
+    }
     return [_judged(one, named) for one in placed]
 
 
@@ -58,5 +67,5 @@ def _judged(one: Placed, named: dict[str, set[str]]) -> Placed:
 
 
 def _emptied(step: Step) -> Step:
-    reasons = {**step.reasons, "records still name it: only its metadata go": 1}
+    reasons = {**step.reasons, "records may still name it: only its metadata go": 1}
     return replace(step, reasons=reasons, wanted={**step.wanted, "still_named": True})
