@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from nucleus_sync.spec.discover_labels import label_folders
+from nucleus_sync.spec.discover_scenes import CLOUD_SUFFIXES, Numbers, frame_folders, lidar_folders, note_image
 from nucleus_sync.spec.draft import Draft, quote, text_of
 from nucleus_sync.spec.peek import (
     CocoFile,
@@ -38,6 +40,10 @@ class Survey:
 
     folder: Path
     image_folders: Counter[Path] = field(default_factory=Counter)
+    numbers: dict[Path, Numbers] = field(default_factory=dict)
+    """How the images in each folder are numbered."""
+    cloud_folders: set[Path] = field(default_factory=set)
+    """Folders with point clouds."""
     seen: list[Seen] = field(default_factory=list)
     truncated: bool = False
 
@@ -60,6 +66,9 @@ def survey(folder: Path) -> Survey:
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             found.image_folders[relative.parent] += 1
+            note_image(found.numbers, relative)
+        elif path.suffix.lower() in CLOUD_SUFFIXES:
+            found.cloud_folders.add(relative.parent)
         elif peeked[group] < _MOST_PEEKS:
             peeked[group] += 1
             if (seen := peek(path)) is not None:
@@ -89,9 +98,17 @@ def _draft(found: Survey) -> Draft:
             draft.add_coco(coco, local, _masks_of(coco, found))
         else:
             named[coco.path] = draft.add_coco(coco, local)
-    for labels in label_folders(_of(found, LabelFile), found.image_folders, found.folder):
+    for lidar in lidar_folders(found.cloud_folders, found.folder):
+        covered.add(lidar.path)
+        draft.add_lidar(lidar)
+    files = [each for each in _of(found, LabelFile) if not _is_covered(each.path.relative_to(found.folder), covered)]
+    for labels in label_folders(files, found.image_folders, found.folder):
         covered.add(labels.covers)
         draft.add_labels(labels)
+    free = {folder: each for folder, each in found.numbers.items() if not _is_covered(folder, covered)}
+    for frames in frame_folders(free):
+        covered.add(frames)
+        draft.add_frames(frames)
     for root in _image_roots(found, covered):
         draft.add_images(root)
     for table in _of(found, TableFile):
@@ -132,12 +149,15 @@ def _image_roots(found: Survey, covered: set[Path]) -> list[Path]:
     """One folder per top-level folder with images that no COCO file speaks for."""
     groups: dict[str, list[Path]] = {}
     for images in found.image_folders:
-        spoken_for = any(images == other or other in images.parents for other in covered)
-        if not spoken_for and "mask" not in str(images).lower():
+        if not _is_covered(images, covered) and "mask" not in str(images).lower():
             groups.setdefault(images.parts[0] if images.parts else ".", []).append(images)
     if "." in groups:
         return [Path()]
     return [Path(os.path.commonpath(folders)) for folders in groups.values()]
+
+
+def _is_covered(path: Path, covered: Iterable[Path]) -> bool:
+    return any(path == other or other in path.parents for other in covered)
 
 
 def _masks_of(coco: PanopticFile, found: Survey) -> Path | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nucleus_sync.spec.discover_labels import LabelFolder
+from nucleus_sync.spec.discover_scenes import LidarFolder
 from nucleus_sync.spec.peek import CocoFile, PanopticFile, RecordsFile, ResultsFile, TableFile
 from nucleus_sync.spec.scalar import typed
 
@@ -75,6 +76,32 @@ class Draft:
         ]
         self._add_dataset(name, items=[name])
 
+    def add_lidar(self, lidar: LidarFolder) -> None:
+        """A folder in KITTI's 3D layout as a source and a dataset of scenes."""
+        name = self._name(lidar.path)
+        self.sources += [
+            f"{name}:",
+            "  format: kitti-3d",
+            f"  path: {quote(lidar.path)}",
+            '  pointcloud_url: "s3://bucket/{path}.json"  # CHANGE: where Nucleus reads the point clouds as its JSON',
+            f"  convert_to: {quote(f'{name}-json')}  # plan writes them there; copy them to where the line above says",
+        ]
+        if lidar.has_images:
+            self.sources.append('  image_url: "s3://bucket/{file}"  # CHANGE: where it reads the images of cameras')
+        self._add_dataset(name, items=[name], annotations=[name] * lidar.has_labels, kind="lidar")
+
+    def add_frames(self, folder: Path) -> None:
+        """Folders of frames, one for each scene, as a source and a dataset of scenes."""
+        name = self._name(folder)
+        self.sources += [
+            f"{name}:",
+            "  format: frames  # every folder is a scene",
+            f"  path: {quote(folder)}",
+            "  frame_rate: 10  # CHANGE: frames a second",
+            '  image_url: "s3://bucket/{path}"  # CHANGE: where Nucleus reads the frames: scenes are never uploaded',
+        ]
+        self._add_dataset(name, items=[name], kind="video")
+
     def add_table(self, table: TableFile) -> None:
         """A table with a column of addresses as a source and a dataset."""
         name = self._name(table.path)
@@ -121,8 +148,10 @@ class Draft:
         ]
         self._add_model(name, named[truth.path])
 
-    def _add_dataset(self, name: str, *, items: Iterable[str], annotations: Iterable[str] = ()) -> None:
-        self.datasets += [f"{name}:", f"  name: {quote(name)}", f"  items: [{', '.join(items)}]"]
+    def _add_dataset(self, name: str, *, items: Iterable[str], annotations: Iterable[str] = (), kind: str = "") -> None:
+        self.datasets += [f"{name}:", f"  name: {quote(name)}"]
+        self.datasets += [f"  kind: {kind}"] if kind else []
+        self.datasets.append(f"  items: [{', '.join(items)}]")
         if names := ", ".join(annotations):
             self.datasets.append(f"  annotations: [{names}]")
 
@@ -199,6 +228,8 @@ _STARTER = """
 #   yolo           a folder of images with text files of labels
 #   voc            a folder of images with Pascal VOC files
 #   kitti          a folder of images with KITTI's 2D labels
+#   kitti-3d       a folder in KITTI's 3D layout, as lidar scenes
+#   frames         a folder of frames for each video scene
 #   table          a CSV, TSV or Parquet file with a column of image addresses
 #   records        NDJSON in Nucleus's own wire form
 # and a spec looks like this:

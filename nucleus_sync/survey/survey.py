@@ -170,7 +170,7 @@ class Survey:
         return not self.targets or any(is_under(placed.step.address, target) for target in self.targets)
 
     def _with_orphans(self) -> set[str]:
-        """Datasets on which records stay that no source yields, as far as was looked: nobody can tell what those name."""
+        """Datasets on which records stay that no source yields, as far as was looked: what those name can't be told."""
         streams = declared_streams(self.loaded.spec)
         changes = ((one.dataset, self._changes.get(one.address)) for one in streams)
         return {dataset for dataset, found in changes if found is None or found.counts["orphaned"]}

@@ -199,3 +199,57 @@ def test_labels_without_names_ask_for_them(tmp_path: Path) -> None:
     spec, text = drafted(tmp_path)
     assert [source.format for source in spec.sources.values()] == ["yolo"]
     assert "CHANGE: nothing here names the classes" in text
+
+
+def _touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize("below", ["", "kitti/", "data/kitti/training/"])
+def test_kittis_3d_layout_becomes_lidar_scenes(tmp_path: Path, below: str) -> None:
+    _touch(tmp_path, *(f"{below}{name}" for name in ("velodyne/1.bin", "image_2/1.png", "calib/1.txt")))
+    (tmp_path / below / "label_2").mkdir()
+    car = "Car 0.25 1 -10 1 2 3 4 1.5 1.6 4 3 1.65 10 0\n"
+    (tmp_path / below / "label_2" / "1.txt").write_text(car)
+    spec, text = drafted(tmp_path)
+    ((name, source),) = spec.sources.items()
+    assert (source.format, source.path) == ("kitti-3d", below.rstrip("/") or ".")
+    (dataset,) = spec.datasets.values()
+    assert (dataset.kind, dataset.items, dataset.annotations) == ("lidar", (name,), (name,))
+    assert text.count("CHANGE") == 2
+
+
+def test_a_3d_layout_without_labels_or_cameras_has_scenes_alone(tmp_path: Path) -> None:
+    _touch(tmp_path, "drive/velodyne/000001.pcd", "drive/calib/000001.txt")
+    spec, _ = drafted(tmp_path)
+    (dataset,) = spec.datasets.values()
+    assert (dataset.kind, dataset.annotations) == ("lidar", ())
+    assert spec.sources["drive"].image_url is None  # type: ignore[union-attr]
+
+
+def test_a_folder_of_frames_for_each_scene_becomes_video_scenes(tmp_path: Path) -> None:
+    _touch(tmp_path, *(f"clips/{scene}/frame_{n:03}.jpg" for scene in ("one", "two") for n in range(3)))
+    spec, text = drafted(tmp_path)
+    ((name, source),) = spec.sources.items()
+    assert (name, source.format, source.path) == ("clips", "frames", "clips")
+    assert spec.datasets["clips"].kind == "video"
+    assert "CHANGE: frames a second" in text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train/1.jpg", "train/2.jpg", "val/1.jpg", "val/2.jpg"],
+        ["a/1.jpg", "a/3.jpg", "b/1.jpg", "b/2.jpg"],
+        ["a/cat.jpg", "a/dog.jpg", "b/1.jpg", "b/2.jpg"],
+        ["a/1.jpg", "a/2.jpg"],
+        ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "other.jpg"],
+        ["a/0.jpg", "a/x1.jpg", "b/1.jpg", "b/2.jpg"],
+    ],
+)
+def test_images_that_are_no_runs_of_frames_are_single_images(tmp_path: Path, names: list[str]) -> None:
+    _touch(tmp_path, *(f"set/{name}" for name in names))
+    spec, _ = drafted(tmp_path)
+    assert {source.format for source in spec.sources.values()} == {"images"}
