@@ -24,6 +24,8 @@ LONGEST_LINE = 64 << 20
 
 _BUFFER = 1 << 20
 _BITE = 1 << 10
+_FEW = 4 << 20
+"""Bytes that one process scans before others have started."""
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
@@ -31,6 +33,10 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _FREE_BYTES = 1 << 30
 _MOST_EXPANSION = 1000
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+
+
+Part = tuple[int, int, int]
+"""Neighbouring lines of a plain file: where they begin, where they end, and the number of the first one."""
 
 
 class PlacedLine(NamedTuple):
@@ -76,20 +82,48 @@ class LineFile:
         identity = f"{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}"
         return FileState(identity.encode(), stat.st_mtime_ns, 1, stat.st_size)
 
-    def lines(self) -> Iterator[PlacedLine]:
-        """Every line, in order, as plain tuples in the shape of PlacedLine.
+    def lines(self, part: Part | None = None) -> Iterator[PlacedLine]:
+        """Every line, or those of one part, in order, as plain tuples in the shape of PlacedLine.
 
         Raises SourceError for what can't be read, UTF-16, and lines without end.
         """
+        offset, end, first = part or (0, None, 1)
         with self._opened() as (file, limit):
-            offset = 0
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
+            if offset:
+                file.seek(offset)
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), first):
+                if offset == end:
+                    return
                 if len(line) >= LONGEST_LINE or offset > limit:
                     raise self._too_much(number, line)
                 if number == 1:
                     self._check_encoding(line)
                 yield number, offset, line  # type: ignore[misc]
                 offset += len(line)
+
+    def parts(self) -> list[tuple[int, Part]]:
+        """A large plain file in parts, each with the number of its lines; none where only its beginning can be found.
+
+        A line that is too long for a record is for `lines` to complain of.
+        """
+        if not self.is_plain or os.path.getsize(self._path) < _FEW:
+            return []
+        found: list[tuple[int, Part]] = []
+        with self._opened() as (file, _):
+            begin = offset = 0
+            number = 1
+            while content := file.read(_BUFFER):
+                end = offset + content.rfind(b"\n") + 1
+                offset += len(content)
+                if end > begin and b"\n" in content:
+                    count = content.count(b"\n")
+                    found.append((count, (begin, end, number)))
+                    begin, number = end, number + count
+                elif offset - begin >= LONGEST_LINE:
+                    return []
+            if offset > begin:
+                found.append((1, (begin, offset, number)))
+        return found
 
     @contextmanager
     def pieces(self) -> Iterator[Callable[[int, int], bytes]]:

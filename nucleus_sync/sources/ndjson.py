@@ -6,6 +6,7 @@ import dataclasses
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from functools import partial
 from itertools import islice
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,23 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import BoxGeometry
 from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
-from nucleus_sync.records.key import annotation_key, category_key, mask_key, unnumbered_key
+from nucleus_sync.records.key import UNNUMBERED, annotation_key, category_key, mask_key, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.judge import is_sound
-from nucleus_sync.sources.line_file import LineFile, without_mark
-from nucleus_sync.sources.reader import FileState, Pick, Portable, Seen, Surroundings
+from nucleus_sync.sources.line_file import LineFile, Part, without_mark
+from nucleus_sync.sources.reader import (
+    FileState,
+    Hearing,
+    Pick,
+    Portable,
+    Say,
+    Seen,
+    SeenAndRead,
+    Straight,
+    Stretch,
+    Surroundings,
+)
 from nucleus_sync.sources.record_line import BROKEN, decoded, members_of, plain_record, why_not
 from nucleus_sync.sources.wire_errors import Why
 from nucleus_sync.spec.place import resolve
@@ -75,6 +87,8 @@ class RecordsReader:
     begins with, so that it is reported once.
     """
 
+    says_numbers = True
+
     def __init__(self, spec: RecordsSource, surroundings: Surroundings) -> None:
         self._source = surroundings.name
         self._path = spec.path
@@ -86,14 +100,44 @@ class RecordsReader:
         return self._file.state()
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
-        """Every line of that kind, with the key that it spells out; one without an annotation id is unnumbered.
+        """Every line of that kind, with the key that it spells out; one without an annotation id is unnumbered."""
+        return self.scan_stretch(kind, None, report)
 
-        Plain tuples in the shape of Seen. One loop with local names: it runs once for each of millions.
+    def stretches(self, kind: Kind) -> list[Stretch]:  # noqa: ARG002 - a line is a line
+        """For large files that are not compressed."""
+        return [Stretch(count, part) for count, part in self._file.parts()]
+
+    def scan_stretch(self, kind: Kind, part: Part | None, report: Report) -> Iterator[Seen]:
+        """Plain tuples in the shape of Seen."""
+        pack = _LOCATOR.pack
+        for key, digest, offset, line, number, _ in self._lines(kind, part, report):
+            yield key, digest, pack(offset, len(line), number)  # type: ignore[misc]
+
+    def scan_and_read(self, kind: Kind, part: Part, report: Report, say: Say) -> Iterator[SeenAndRead]:
+        """Each line as what a scan sees of it and as its record."""
+        pack = _LOCATOR.pack
+        for key, digest, offset, line, number, text in self._lines(kind, part, report):
+            locator = pack(offset, len(line), number)
+            record = plain_record(kind, text)
+            if record is None and UNNUMBERED not in key:
+                record = self._record(kind, text, key, number, partial(say, locator))
+            yield key, digest, locator, record
+
+    def hearing(self, kind: Kind, report: Report) -> Hearing:  # noqa: ARG002 - a line is a line
+        """Nothing is held back."""
+        return Straight(report)
+
+    def _lines(
+        self, kind: Kind, part: Part | None, report: Report
+    ) -> Iterator[tuple[bytes, bytes, int, bytes, int, bytes]]:
+        """Lines of that kind with a key: key, raw hash, offset, line, number, and the text without blanks around it.
+
+        One loop with local names: it runs once for each of millions.
         """
         wanted = _WANTED.get(kind, _Sort.ANNOTATION)
         begins_with: _Sort | None = None
-        pack, hashed = _LOCATOR.pack, xxh3_64_digest
-        for number, offset, line in self._file.lines():
+        hashed = xxh3_64_digest
+        for number, offset, line in self._file.lines(part):
             text = line.strip() if number > 1 else without_mark(line).strip()
             if not text and line.isspace():
                 continue
@@ -106,7 +150,7 @@ class RecordsReader:
                     digest = hashed(text, _SEED)
                     if digest == LOOK_AGAIN:
                         digest = raw_hash(text, _SEED)
-                    yield key, digest, pack(offset, len(line), number)  # type: ignore[misc]
+                    yield key, digest, offset, line, number, text
                     continue
             except BROKEN:
                 sort = _looks_like(text)

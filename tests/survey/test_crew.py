@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nucleus_sync.emulator.server import Emulator
-from nucleus_sync.sources import coco_labels
+from nucleus_sync.sources import coco_labels, line_file
 from nucleus_sync.survey import crew, reading
 from nucleus_sync.workspace import Choices, Workspace
 
@@ -29,11 +29,23 @@ sources:
     path: found.json
     ground_truth: labels.json
     on_invalid: skip
+  lines:
+    format: records
+    path: lines.jsonl
+    on_invalid: skip
+  more_lines:
+    format: records
+    path: more.jsonl
+    on_invalid: skip
 datasets:
   street:
     name: Street
     items: [labels]
     annotations: [labels]
+  park:
+    name: Park
+    items: [lines]
+    annotations: [lines, more_lines]
 models:
   net:
     name: Net
@@ -77,18 +89,36 @@ def _result(number: int) -> dict[str, Any]:
     return found
 
 
+def _line(number: int, *, has_ids: bool) -> str:
+    """An item or a box, mostly sound; some have metadata that needs a word, no item, no width, or are no JSON."""
+    if number % 4 == 0:
+        item = {"reference_id": f"{number}", "image_url": f"s3://bucket/{number}.jpg", "metadata": {"n": number}}
+        if number % 48 == 0:
+            item["metadata"] = {"n": "text", "far": 2**60}
+        return json.dumps(item)
+    box = {"x": 1, "y": number, "width": 0 if number % 37 == 0 else 4, "height": 5}
+    found: dict[str, Any] = {"type": "box", "label": "car", "geometry": box, "reference_id": f"{number // 12 * 4}"}
+    if has_ids or number % 3:
+        found["annotation_id"] = f"{has_ids} {number}"
+    if number % 53 == 0:
+        found["colour"] = "red"
+    return "{" if number % 211 == 0 else json.dumps(found)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "nucleus.yaml").write_text(SPEC)
     images = [{"id": n, "file_name": f"{n}.jpg", "width": 32, "height": 24} for n in range(40)]
-    annotations = [_annotation(number) for number in range(1, 2_000)]
+    annotations = [_annotation(number) for number in range(1, 1_300)]
     coco = {
         "images": [*images, {"id": 41}],
         "categories": [{"id": 1, "name": "car"}],
         "annotations": [*annotations, *annotations[:5]],
     }
     (tmp_path / "labels.json").write_text(json.dumps(coco))
-    (tmp_path / "found.json").write_text(json.dumps([_result(number) for number in range(1_500)]))
+    (tmp_path / "lines.jsonl").write_text("\n".join(_line(number, has_ids=True) for number in range(1_400)))
+    (tmp_path / "more.jsonl").write_text("\n".join(_line(number, has_ids=False) for number in range(500)) + "\n\n")
+    (tmp_path / "found.json").write_text(json.dumps([_result(number) for number in range(900)]))
     return tmp_path
 
 
@@ -100,6 +130,8 @@ def by_many(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
         monkeypatch.setattr(crew, "_processors", lambda: 3)
         monkeypatch.setattr(coco_labels, "_TOGETHER", 1)
+        monkeypatch.setattr(line_file, "_FEW", 1)
+        monkeypatch.setattr(line_file, "_BUFFER", 1 << 14)
 
     return switch
 
@@ -141,7 +173,7 @@ def test_what_a_crew_has_read_is_sent_as_one_process_would(
     alone = _applied(folder, tmp_path / "alone")
     by_many()
     together = _applied(folder, tmp_path / "together")
-    assert len(alone["datasets"][0]["annotations"]) > 1000
+    assert all(len(dataset["annotations"]) > 100 for dataset in alone["datasets"])
     assert together == alone
 
 
