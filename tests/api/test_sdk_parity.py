@@ -13,6 +13,7 @@ from typing import Any
 import nucleus
 import pytest
 from nucleus.evaluation_v2 import RollupGroup
+from nucleus.track import Track
 
 from nucleus_sync.api.benchmarks import BenchmarkLineage, BenchmarkSources, BenchmarkTaxonomy
 from nucleus_sync.api.client import Api
@@ -80,6 +81,9 @@ ROUTES: dict[str, Any] = {
     "GET /dataset/ds_1/tags": TAGS,
     "POST /dataset/ds_1/add_taxonomy": TAXONOMY,
     "DELETE /dataset/ds_1/taxonomy": TAXONOMY,
+    "GET /dataset/ds_1/tracks": {"tracks": [{"reference_id": "red car", "dataset_id": "ds_1", "metadata": {}}]},
+    "POST /dataset/ds_1/tracks": {},
+    "DELETE /dataset/ds_1/tracks": {},
     "POST /dataset/ds_1/create_slice": {"slice_id": "slc_1"},
     "POST /dataset/ds_1/append": JOB,
     "POST /ds_1/upload_scenes?async=1": JOB,
@@ -141,6 +145,10 @@ def _dataset(client: nucleus.NucleusClient) -> nucleus.Dataset:
     return nucleus.Dataset("ds_1", client)
 
 
+def _track(client: nucleus.NucleusClient) -> Track:
+    return Track(client.connection, "ds_1", "red car")
+
+
 class _SceneDataset(nucleus.Dataset):
     is_scene = True
 
@@ -180,6 +188,15 @@ CASES: dict[str, tuple[Sdk, Ours]] = {
         lambda c: _dataset(c).add_taxonomy("w", "category", ["rain"], update=True),
         lambda a: a.datasets.add_taxonomy("ds_1", "w", ["rain"], update=True),
     ),
+    "change a track": (
+        lambda c: _track(c).update({"color": "red"}, overwrite_metadata=True),
+        lambda a: a.datasets.set_track_metadata("ds_1", "red car", {"color": "red"}, overwrite=True),
+    ),
+    "remove tracks": (
+        lambda c: _dataset(c).delete_tracks(["red car"]),
+        lambda a: a.datasets.remove_tracks("ds_1", ["red car"]),
+    ),
+    "list tracks": (lambda c: _dataset(c).tracks, lambda a: a.datasets.tracks("ds_1")),
     "remove a taxonomy": (
         lambda c: _dataset(c).delete_taxonomy("w"),
         lambda a: a.datasets.remove_taxonomy("ds_1", "w"),

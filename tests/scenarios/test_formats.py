@@ -245,6 +245,21 @@ def test_masks_of_predictions(project: Project, client: nucleus.NucleusClient) -
     project.assert_settled()
 
 
+def test_painted_masks_need_a_run(project: Project) -> None:
+    export(project)
+    rle = {"size": [8, 10], "counts": [18, 4, 4, 4, 4, 4, 4, 4, 34]}
+    write_json(project.folder / "results.json", [{"image_id": 1, "category_id": 2, "segmentation": rle, "score": 0.5}])
+    masked(project)
+    sections = project.declared()
+    found = {"format": "coco-results", "path": "results.json", "ground_truth": "truth.json", "geometry": "mask"}
+    sections["sources"]["cnn"] = found
+    model = {"name": "CNN", "reference_id": "cnn", "run": "none", "predictions": {"set": ["cnn"]}}
+    project.declare(**sections, models={"cnn": model})
+    answer = project("plan")
+    assert answer.code == 6
+    assert "is a mask: leave out `run: none`" in answer.text
+
+
 def test_panoptic_masks(project: Project, client: nucleus.NucleusClient, data: Data) -> None:
     options = {"path": "in/panoptic.json", "masks": "in/panoptic_masks", "images": "in/images"}
     declare(project, "coco-panoptic", data("coco8"), **options)
