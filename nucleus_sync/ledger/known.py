@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from nucleus_sync.ledger import streams
 from nucleus_sync.ledger.database import Database, Transaction
@@ -17,6 +18,8 @@ Row = tuple[bytes, bytes]
 """Key and stamp."""
 
 _PAGE = 2_000  # a page that fits the processor's cache is read fastest
+_TOGETHER = 64
+"""Rows that one statement inserts: that takes a third less time than one by one, and more of them gain nothing."""
 
 
 def in_doubt(stamp: bytes) -> bool:
@@ -72,7 +75,7 @@ def confirm(tx: Transaction, stream: int, rows: Sequence[Row]) -> None:
     """Insert or replace. Rows that are sorted by key cost half as much."""
     if not rows:
         return
-    fewer_maybes = _drop_maybes(tx, stream, [(key,) for key, _ in rows])
+    fewer_maybes = _drop_maybes(tx, stream, rows)
     if _looks_known(tx, stream, rows):
         added = 0 if touch(tx, stream, rows) == len(rows) else _insert(tx, stream, rows)
     else:
@@ -150,14 +153,26 @@ def _looks_known(tx: Transaction, stream: int, rows: Sequence[Row]) -> bool:
 
 def _insert(tx: Transaction, stream: int, rows: Sequence[Row]) -> int:
     # The stream's number stands in the text so that rows can be handed over as they are.
+    row = f"({stream:d}, ?, ?)"
+    insert = "INSERT OR IGNORE INTO known VALUES "
     before = tx.conn.total_changes
-    tx.conn.executemany(f"INSERT OR IGNORE INTO known VALUES ({stream:d}, ?, ?)", rows)
+    even = len(rows) - len(rows) % _TOGETHER
+    tx.conn.executemany(insert + ", ".join([row] * _TOGETHER), _flat(rows, even))
+    tx.conn.executemany(insert + row, rows[even:])
     return tx.conn.total_changes - before
 
 
-def _drop_maybes(tx: Transaction, stream: int, keys: Sequence[tuple[bytes]]) -> int:
+def _flat(rows: Sequence[Row], end: int) -> Iterator[list[bytes]]:
+    """Keys and stamps in turn, for as many rows as go together, up to `end`."""
+    for start in range(0, end, _TOGETHER):
+        yield list(chain.from_iterable(rows[start : start + _TOGETHER]))
+
+
+def _drop_maybes(tx: Transaction, stream: int, rows: Sequence[tuple[bytes, ...]]) -> int:
+    """Forget those of these rows that were in doubt; a row begins with its key."""
     if not _maybes(tx, stream):
         return 0
+    keys = [row[:1] for row in rows]
     where = f"stream = {stream:d} AND key = ? AND stamp = zeroblob({STAMP_SIZE})"
     return _delete(tx, f"DELETE FROM known WHERE {where}", keys)
 

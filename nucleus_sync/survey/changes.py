@@ -115,8 +115,8 @@ class ChangeSet:
         self.counts["create"] += len(rows)
         self.reasons["new"] += len(rows)
         ending = bytes([CREATE])
-        self._content += sum(xxh3_128_intdigest(key + stamp[RAW_SIZE:] + ending) for _, key, stamp, *_ in rows)
-        self._content &= _SUM
+        hashed = [xxh3_128_intdigest(key + stamp[RAW_SIZE:] + ending) for _, key, stamp, _, _, _, _ in rows]
+        self._content = (self._content + sum(hashed)) & _SUM
 
     def note_names(self, names: Iterable[tuple[str, ...]]) -> None:
         """Add sets of metadata keys, as long as there aren't too many to be of use."""

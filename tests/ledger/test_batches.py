@@ -64,6 +64,17 @@ def test_a_done_batch_confirms_its_rows_and_drops_its_manifest(ledger: Ledger) -
     assert (ledger.rows(number), ledger.open_batches(), ledger.batch(number).confirmed) == ([], [], 2)
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_batches_of_any_size_write_every_row_and_count_what_is_new(ledger: Ledger, count: int) -> None:
+    keys = [b"%04d" % number for number in range(count)]
+    send(ledger, ITEMS, rows(*keys[1::7]))
+    send(ledger, ITEMS, rows(*keys[3::7]), BatchState.SETTLED)
+    assert ledger.held(ITEMS) == len(keys[1::7]) + len(keys[3::7])
+    send(ledger, ITEMS, rows(*keys, version=2))
+    assert list(ledger.known(ITEMS)) == [(key, stamp(2)) for key in keys]
+    assert ledger.count(ITEMS) == ledger.held(ITEMS) == count
+
+
 def test_a_refused_record_stays_as_it_was(ledger: Ledger) -> None:
     send(ledger, ITEMS, rows(b"a", b"b"))
     send(ledger, ITEMS, rows(b"a", b"b", version=2), BatchState.PARTIAL, rejections=[refused(b"b")])
