@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, dropwhile
+from itertools import chain, dropwhile, islice
 from typing import Any
 
 from nucleus_sync.errors import SourceError
@@ -15,9 +15,12 @@ from nucleus_sync.sources.reader import FileState, Pick
 
 Complain = Callable[[bytes, str, str], None]
 """Takes a locator, a cause and a detail."""
+Block = tuple[list[list[Any]], list[bytes], list[bytes]]
+"""Some rows: columns of their cells, their raw hashes, their locators."""
 
 _LOCATOR = struct.Struct(">QIQ")
 _SEPARATOR = "\x1f"
+_TOGETHER = 1024
 
 
 class CsvRows:
@@ -54,41 +57,61 @@ class CsvRows:
         used: list[str],  # noqa: ARG002 - a row is hashed as a whole
         seed: int,
         complain: Complain,
-    ) -> Iterator[tuple[list[Any], bytes, bytes]]:
-        """The `keys` columns' cells, the raw hash and the locator of every row."""
+    ) -> Iterator[Block]:
+        """The `keys` columns, the raw hashes and the locators of all rows.
+
+        What is told to `complain` comes after the rows before it.
+        """
         header = self.columns()
         positions = [header.index(key) for key in keys]
         width = len(header)
         lines = _Lines(self._file)
         rows = self._reader(lines)
         next(row for row in rows if any(map(str.strip, row)))  # the header
+        found: list[tuple[list[str], bytes]] = []
         while True:
             offset, number = lines.offset, lines.number + 1
+            wrong = None
             try:
                 row = next(rows, None)
             except csv.Error as error:
                 self._stop_if_endless(error, number)
-                complain(self._locator(lines, offset, number), "row is malformed", f"malformed: {error}")
-                continue
-            if row is None:
-                return
-            if len(row) != width and not (row := self._fitted(row, width, lines, offset, number, complain)):
-                continue
-            raw = raw_hash(_SEPARATOR.join(row).encode(), seed)
-            yield [row[position] for position in positions], raw, self._locator(lines, offset, number)
+                wrong = ("row is malformed", f"malformed: {error}")
+            else:
+                if row is None:
+                    break
+                if len(row) == width:
+                    found.append((row, self._locator(lines, offset, number)))
+                elif len(row) > width and not any(row[width:]):
+                    found.append((row[:width], self._locator(lines, offset, number)))
+                elif row:
+                    detail = f"{len(row)} cells, but the header names {width} columns"
+                    wrong = ("row doesn't fit the header", detail)
+            if wrong or len(found) == _TOGETHER:
+                yield _block(found, positions, seed)
+                found = []
+            if wrong:
+                complain(self._locator(lines, offset, number), *wrong)
+        yield _block(found, positions, seed)
 
-    def read(self, used: list[str], seed: int, picks: Iterable[Pick]) -> Iterator[tuple[Pick, dict[str, Any]]]:
-        """The `used` columns' cells of the picked rows. Raises SourceError when a row has changed."""
+    def read(self, used: list[str], seed: int, picks: Iterable[Pick]) -> Iterator[tuple[list[Pick], list[list[Any]]]]:
+        """Blocks of picks with their `used` columns. Raises SourceError when a row has changed."""
         header = self.columns()
+        positions = [header.index(name) for name in used]
         with self._file.pieces() as piece:
-            for pick in picks:
-                offset, length, _ = _LOCATOR.unpack(pick.locator)
-                row = self._parsed(piece(offset, length), len(header))
-                if pick.raw not in (LOOK_AGAIN, raw_hash(_SEPARATOR.join(row).encode(), seed)):
-                    fix = "wait until it is complete, then try again"
-                    raise SourceError("the file changed while it was read", where=self._file.name, fix=fix)
-                fields = dict(zip(header, row, strict=False))
-                yield pick, {name: fields[name] for name in used if name in fields}
+            picks = iter(picks)
+            while some := list(islice(picks, _TOGETHER)):
+                rows = [self._picked(pick, piece, len(header), seed) for pick in some]
+                yield some, [[row[position] for row in rows] for position in positions]
+
+    def _picked(self, pick: Pick, piece: Callable[[int, int], bytes], width: int, seed: int) -> list[str]:
+        _, raw, locator = pick
+        offset, length, _ = _LOCATOR.unpack(locator)
+        row = self._parsed(piece(offset, length), width)
+        if len(row) != width or (raw != LOOK_AGAIN and raw != raw_hash(_SEPARATOR.join(row).encode(), seed)):
+            fix = "wait until it is complete, then try again"
+            raise SourceError("the file changed while it was read", where=self._file.name, fix=fix)
+        return row
 
     def position(self, locator: bytes) -> str:
         """`line 12`: where the row begins."""
@@ -113,18 +136,6 @@ class CsvRows:
             if name and name in header[:position]:
                 raise SourceError(f"column {name!r} is there twice", where=self._file.name, fix="rename one of them")
         return header
-
-    def _fitted(
-        self, row: list[str], width: int, lines: _Lines, offset: int, number: int, complain: Complain
-    ) -> list[str]:
-        """The row cut to the header; empty where it is blank, or can't be cut and was complained about."""
-        if not row:
-            return []
-        if len(row) > width and not any(row[width:]):
-            return row[:width]
-        detail = f"{len(row)} cells, but the header names {width} columns"
-        complain(self._locator(lines, offset, number), "row doesn't fit the header", detail)
-        return []
 
     def _stop_if_endless(self, error: csv.Error, number: int) -> None:
         """A quote that is never closed swallows all rows behind it."""
@@ -158,6 +169,12 @@ class _Lines:
         except UnicodeDecodeError as error:
             what = f"line {number} is not UTF-8"
             raise SourceError(what, where=self._name, fix="save the table as UTF-8") from error
+
+
+def _block(rows: list[tuple[list[str], bytes]], positions: list[int], seed: int) -> Block:
+    columns: list[list[Any]] = [[row[position] for row, _ in rows] for position in positions]
+    raws = [raw_hash(_SEPARATOR.join(row).encode(), seed) for row, _ in rows]
+    return columns, raws, [locator for _, locator in rows]
 
 
 def _delimiter(header: str) -> str:

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from functools import cached_property
-from math import isfinite
 from typing import Any, Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.check import complaints
 from nucleus_sync.records.fingerprint import seed_of
-from nucleus_sync.records.item import Item, Number
+from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
+from nucleus_sync.records.quick_check import is_plainly_sound
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.csv_rows import Complain, CsvRows
+from nucleus_sync.sources.csv_rows import Block, Complain, CsvRows
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.line_file import LineFile
 from nucleus_sync.sources.parquet_rows import ParquetRows
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.table_cells import CellError, cell, pixels
+from nucleus_sync.sources.table_columns import (
+    AS_THEY_ARE,
+    Column,
+    MakeColumn,
+    NotPlain,
+    are_plain,
+    members_column,
+    rows_of,
+    text_column,
+    value_column,
+    without_nulls,
+)
 from nucleus_sync.sources.template import FieldError, Template, check_fields, fields_in, value_template
-from nucleus_sync.sources.walk import shown
 from nucleus_sync.spec.model import resolve
 from nucleus_sync.spec.source import TableSource
 
 _VERSION = 1
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_AS_THEY_ARE = frozenset({str, int, float, bool})
-_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 class Rows(Protocol):
@@ -42,19 +47,11 @@ class Rows(Protocol):
     def binary_columns(self) -> frozenset[str]: ...
     def state(self) -> FileState: ...
     def columns(self) -> list[str]: ...
-    def scan(
-        self, keys: list[str], used: list[str], seed: int, complain: Complain
-    ) -> Iterator[tuple[list[Any], bytes, bytes]]: ...
-    def read(self, used: list[str], seed: int, picks: Iterable[Pick]) -> Iterator[tuple[Pick, dict[str, Any]]]: ...
+    def scan(self, keys: list[str], used: list[str], seed: int, complain: Complain) -> Iterator[Block]: ...
+    def read(
+        self, used: list[str], seed: int, picks: Iterable[Pick]
+    ) -> Iterator[tuple[list[Pick], list[list[Any]]]]: ...
     def position(self, locator: bytes) -> str: ...
-
-
-class CellError(ValueError):
-    """A cell that doesn't hold what its column is said to."""
-
-    def __init__(self, cause: str, detail: str) -> None:
-        super().__init__(detail)
-        self.cause = cause
 
 
 class TableReader:
@@ -93,27 +90,29 @@ class TableReader:
         def complain(locator: bytes, cause: str, detail: str) -> None:
             report(self._problem(locator, cause, detail))
 
-        for values, raw, locator in self._rows.scan(keys, self._used, self._seed, complain):
-            try:
-                fields = self._typed(dict(zip(keys, values, strict=True)))
-                key = item_key(_usable(self._reference_id.render(fields)))
-            except (FieldError, CellError) as error:
-                complain(locator, *_why(error))
-            else:
-                yield Seen(key, raw, locator)
+        for columns, raws, locators in self._rows.scan(keys, self._used, self._seed, complain):
+            plain = self._plain_keys(keys, columns, len(raws))
+            if plain is not None:
+                yield from zip(plain, raws, locators, strict=True)
+                continue
+            for values, raw, locator in zip(rows_of(columns, len(raws)), raws, locators, strict=True):
+                try:
+                    fields = self._typed(dict(zip(keys, values, strict=True)))
+                    key = item_key(_usable(self._reference_id.render(fields)))
+                except (FieldError, CellError) as error:
+                    complain(locator, *_why(error))
+                else:
+                    yield Seen(key, raw, locator)
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """Raises SourceError when a row isn't what it was in the scan."""
         if kind is not Kind.ITEMS:
             return
-        for pick, cells in self._rows.read(self._used, self._seed, picks):
-            try:
-                record = self._record(self._typed(cells))
-            except (FieldError, CellError) as error:
-                report(self._problem(pick.locator, *_why(error), key=pick.key))
-                continue
-            if self._is_sound(record, pick, report):
-                yield pick, record
+        for block, columns in self._rows.read(self._used, self._seed, picks):
+            records = self._plain_records(columns, len(block)) or self._records(columns, block, report)
+            for pick, record in zip(block, records, strict=True):
+                if record is not None and (is_plainly_sound(record) or self._is_sound(record, pick, report)):
+                    yield pick, record
 
     def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002 - every locator is an item's
         """The file, and the line of a CSV or the row of a Parquet file."""
@@ -173,35 +172,90 @@ class TableReader:
         templates = (spec.reference_id, spec.image_url, spec.width, spec.height)
         return seed_of(_VERSION, templates, spec.metadata, spec.types, self._used)
 
+    # --- blocks of rows with nothing out of the ordinary ----------------------------------------------------------
+
+    @cached_property
+    def _columnwise(self) -> tuple[MakeColumn, ...]:
+        """What makes reference ids, URLs, widths, heights and metadata."""
+        spec = self._spec
+        metadata = members_column(self._other_columns) if spec.metadata is None else value_column(spec.metadata)
+        texts = text_column(self._reference_id), text_column(self._image_url)
+        return *texts, _pixels_column("width", spec.width), _pixels_column("height", spec.height), metadata
+
+    def _typed_columns(self, names: list[str], columns: list[Column]) -> dict[str, Column]:
+        types = self._spec.types
+        return {
+            name: column
+            if name not in types and are_plain(column)
+            else [cell(name, value, types.get(name)) for value in column]
+            for name, column in zip(names, columns, strict=True)
+        }
+
+    def _plain_keys(self, names: list[str], columns: list[Column], count: int) -> list[bytes] | None:
+        """The keys of a block, if every row has one."""
+        try:
+            ids = self._columnwise[0](self._typed_columns(names, columns), count)
+        except (NotPlain, FieldError, CellError):
+            return None
+        if not all(ids) or "\x00" in "".join(ids):
+            return None
+        return [reference_id.encode() for reference_id in ids]
+
+    def _plain_records(self, columns: list[Column], count: int) -> list[Item] | None:
+        """The records of a block, if every row makes one."""
+        try:
+            typed = self._typed_columns(self._used, columns)
+            ids, urls, widths, heights, metadata = [make(typed, count) for make in self._columnwise]
+        except (NotPlain, FieldError, CellError):
+            return None
+        rows = zip(ids, urls, widths, heights, without_nulls(metadata), strict=True)
+        return [
+            Item(reference_id=one, image_url=url, width=width, height=height, metadata=own)
+            for one, url, width, height, own in rows
+        ]
+
     # --- records ----------------------------------------------------------------------------------------------
 
     def _typed(self, cells: dict[str, Any]) -> dict[str, Any]:
         types = self._spec.types
         return {
-            name: value if name not in types and type(value) in _AS_THEY_ARE else _cell(name, value, types.get(name))
+            name: value if name not in types and type(value) in AS_THEY_ARE else cell(name, value, types.get(name))
             for name, value in cells.items()
         }
+
+    def _records(self, columns: list[Column], block: list[Pick], report: Report) -> Iterator[Item | None]:
+        """Row by row; None with the reason reported."""
+        for pick, cells in zip(block, rows_of(columns, len(block)), strict=True):
+            try:
+                yield self._record(self._typed(dict(zip(self._used, cells, strict=True))))
+            except (FieldError, CellError) as error:
+                report(self._problem(pick[2], *_why(error), key=pick[0]))
+                yield None
 
     def _record(self, fields: dict[str, Any]) -> Item:
         metadata = self._metadata(fields)
         return Item(
             reference_id=self._reference_id.render(fields),
             image_url=self._image_url.render(fields),
-            width=_pixels("width", self._width(fields)),
-            height=_pixels("height", self._height(fields)),
+            width=pixels("width", self._width(fields)),
+            height=pixels("height", self._height(fields)),
             metadata={name: value for name, value in metadata.items() if value is not None},
         )
 
     def _is_sound(self, record: Item, pick: Pick, report: Report) -> bool:
-        # Places are made only where there is something to say: most records are sound.
-        if not any(True for _ in complaints(record)):
-            return True
-        place = self.where(Kind.ITEMS, pick.locator)
-        return is_sound(record, pick.key, self._source, place, place.position, report)
+        place = self.where(Kind.ITEMS, pick[2])
+        return is_sound(record, pick[0], self._source, place, place.position, report)
 
     def _problem(self, locator: bytes, cause: str, detail: str, key: bytes | None = None) -> Problem:
         place = self.where(Kind.ITEMS, locator)
         return Problem(self._source, place, place.position, cause, detail, Severity.INVALID, key)
+
+
+def _pixels_column(name: str, tree: str | None) -> MakeColumn:
+    if tree is None:
+        return lambda _, count: [UNSET] * count
+    values = value_column(tree)
+    return lambda columns, count: [pixels(name, value) for value in values(columns, count)]
 
 
 def _usable(reference_id: str) -> str:
@@ -214,71 +268,3 @@ def _usable(reference_id: str) -> str:
 
 def _why(error: FieldError | CellError) -> tuple[str, str]:
     return (error.cause if isinstance(error, CellError) else str(error)), str(error)
-
-
-def _cell(column: str, value: Any, kind: str | None) -> Any:
-    """A cell as its column's type in the spec, or as JSON can hold it."""
-    match kind:
-        case None:
-            return _plain(value)
-        case "text":
-            return value if value is None or isinstance(value, str) else str(_plain(value))
-        case "number":
-            return _number(column, value)
-        case _:
-            return _bool(column, value)
-
-
-def _number(column: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return _plain(value)
-    text = value.strip()
-    if not text:
-        return None
-    try:
-        return int(text) if _WHOLE.fullmatch(text) else float(text)
-    except ValueError:
-        comma = " (a decimal comma?)" if re.fullmatch(r"[+-]?\d+,\d+", text) else ""
-        raise CellError(
-            f"column {shown(column)} holds no number", f"column {shown(column)}: {value!r} is no number{comma}"
-        ) from None
-
-
-def _bool(column: str, value: Any) -> bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in (*_TRUE, *_FALSE):
-        return text in _TRUE
-    if not text:
-        return None
-    detail = f"column {shown(column)}: {value!r} is neither true nor false"
-    raise CellError(f"column {shown(column)} holds no bool", detail)
-
-
-def _pixels(name: str, value: Any) -> Number | UnsetType:
-    if value is None or value == "":
-        return UNSET
-    number = _number(name, value)
-    if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number) or number <= 0:
-        raise CellError(f"{name} is no number of pixels", f"{name} is {value!r}: no number of pixels")
-    return int(number) if number == int(number) else number
-
-
-def _plain(value: Any) -> Any:
-    """A value of a Parquet file as JSON can hold it: times as ISO 8601, durations in seconds."""
-    match value:
-        case None | str() | bool() | int() | float():
-            return value
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dict():
-            return {str(key): _plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-        case _:
-            return str(value)

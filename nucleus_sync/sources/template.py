@@ -28,20 +28,21 @@ class Template:
     Raises spec.template.TemplateSyntaxError where braces don't fit together.
     """
 
-    __slots__ = ("_pieces", "fields", "only_field", "text")
+    __slots__ = ("fields", "only_field", "pieces", "text")
 
     def __init__(self, text: str) -> None:
         parsed = parse(text)
         self.text = text
         self.fields: frozenset[str] = frozenset(parsed.fields)
         self.only_field: str | None = parsed.only_field
-        self._pieces = [(piece.name, True) if isinstance(piece, Field) else (piece, False) for piece in parsed.pieces]
+        self.pieces = [(piece.name, True) if isinstance(piece, Field) else (piece, False) for piece in parsed.pieces]
+        """In their order, each with whether it names a field."""
 
     def render(self, fields: Mapping[str, Any]) -> str:
         """The text for one record. Raises FieldError where a field is absent or null."""
         if self.only_field is not None:
             return _text(self.only_field, fields)
-        return "".join([_text(piece, fields) if is_field else piece for piece, is_field in self._pieces])
+        return "".join([_text(piece, fields) if is_field else piece for piece, is_field in self.pieces])
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"

@@ -42,7 +42,7 @@ def reader(path: Path, **options: Any) -> TableReader:
 
 def everything(of: TableReader) -> tuple[list[Seen], list[Any], list[Problem]]:
     problems: list[Problem] = []
-    seen = list(of.scan(Kind.ITEMS, problems.append))
+    seen = [Seen(*each) for each in of.scan(Kind.ITEMS, problems.append)]
     return seen, [record for _, record in of.read(Kind.ITEMS, map(Pick._make, seen), problems.append)], problems
 
 
