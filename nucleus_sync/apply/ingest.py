@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -152,11 +153,14 @@ class _Sender:
     _bulk: asyncio.Semaphore = field(init=False)
     _uploads: asyncio.Semaphore = field(init=False)
     _photos: asyncio.Semaphore = field(init=False)
+    _unwritten: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._bulk = asyncio.Semaphore(self.concurrency)
         self._uploads = asyncio.Semaphore(max(self.concurrency, _PHOTO_UPLOADS))
         self._photos = asyncio.Semaphore(_PHOTO_JOBS)
+        # The rows of a batch take 30 MB until its intent is written: the next one is cut after that.
+        self._unwritten = asyncio.Semaphore(1)
 
     async def send_all(self, batches: Iterator[Batch]) -> None:
         """The next batch is only cut once there is room for it."""
@@ -166,27 +170,39 @@ class _Sender:
 
     async def _when_there_is_room(self, batches: Iterator[Batch]):  # type: ignore[no-untyped-def]
         while True:
+            await self._unwritten.acquire()
             async with self._bulk:
                 batch = await asyncio.to_thread(next, batches, None)
             if batch is None:
                 return
+            if not self._is_written_first(batch):
+                self._unwritten.release()
             room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
             await room.acquire()
             yield batch
 
+    def _is_written_first(self, batch: Batch) -> bool:
+        """Whether its intent comes before all else that is asked of Nucleus for it."""
+        changes = self.runtime.changes[self.step.address]
+        return isinstance(batch, LineBatch) and not (batch.staged or changes.merges or changes.made_anew)
+
     async def _send(self, batch: Batch) -> None:
         room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
+        turn = ExitStack()
+        if self._is_written_first(batch):
+            turn.callback(self._unwritten.release)
         try:
             if isinstance(batch, LineBatch | PhotoBatch):
                 changes = self.runtime.changes[self.step.address]
                 batch = await with_held(self.runtime, self.target.dataset_id, changes, batch)
                 batch = await self._with_deleted(batch)
             if batch.rows:
-                await self._deliver(batch)
+                await self._deliver(batch, turn.close)
         except (ApiError, SourceError, StepFailed) as error:
             # Of this batch only: those in flight beside it go on.
             self.tally.errors.append(str(error))
         finally:
+            turn.close()
             batch.discard()
             room.release()
 
@@ -199,14 +215,15 @@ class _Sender:
         left = await delete_first(self.runtime, self.step, self.tally, sorted(keys))
         return without(batch, left, self.runtime.scratch) if left else batch
 
-    async def _deliver(self, batch: Batch) -> None:
-        """Raises ApiError and its like for this batch alone."""
+    async def _deliver(self, batch: Batch, written: Callable[[], None]) -> None:
+        """Raises ApiError and its like for this batch alone; `written` is called once its rows are in the ledger."""
         if isinstance(batch, LineBatch) and batch.staged:
             await stage(self.runtime, self.target.declared.sources, batch.staged)
         if isinstance(batch, LineBatch) and self.target.holds_categories_of_scenes:
             batch = await asyncio.to_thread(as_scene_categories, batch, self._is_scene)
         sent = await asyncio.to_thread(self._prepare, batch, _job_type_of(batch, self.target))
         batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
+        written()
         if isinstance(batch, MaskBatch):
             await deliver_masks(self.runtime, self.step, self.tally, sent, batch.masks, self.target.run_id)
             return

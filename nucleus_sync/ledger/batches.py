@@ -128,7 +128,7 @@ def finish(
     """End a batch, and let the known records say what it did."""
     batch = get(tx.conn, number)
     next_state(batch.state, finishing_move(state, has_job=bool(batch.job_type)))
-    sent = rows(tx.conn, number)
+    sent = _known_rows(tx.conn, number)
     if doubtful is None:
         doubtful = {row[0] for row in sent} if leaves_doubt(batch.state, state) else ()
     excepted = {one.key for one in refused}.union(doubtful)
@@ -148,10 +148,10 @@ def finish(
     )
 
 
-def _carry_out(tx: Transaction, batch: Batch, stream: int, good: Sequence[BatchRow]) -> None:
+def _carry_out(tx: Transaction, batch: Batch, stream: int, good: Sequence[known.Row]) -> None:
     match batch.operation:
         case Operation.INGEST | Operation.PROBE:
-            known.confirm(tx, stream, [row[:2] for row in good])
+            known.confirm(tx, stream, good)
             rejections.forget(tx, stream, (row[0] for row in good))
             rejections.wake(tx, batch.address, (row[0] for row in good))
             tx.conn.executemany(
@@ -217,6 +217,11 @@ def rows(conn: sqlite3.Connection, number: int) -> list[BatchRow]:
     """What an open batch carries; empty once it is finished."""
     row = conn.execute("SELECT contents FROM manifests WHERE batch = ?", (number,)).fetchone()
     return [] if row is None else manifest.unpack(row[0])
+
+
+def _known_rows(conn: sqlite3.Connection, number: int) -> list[known.Row]:
+    row = conn.execute("SELECT contents FROM manifests WHERE batch = ?", (number,)).fetchone()
+    return [] if row is None else manifest.unpack_known(row[0])
 
 
 def note_job(tx: Transaction, job_id: str, address: str, job_type: str) -> None:

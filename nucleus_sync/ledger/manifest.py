@@ -14,6 +14,7 @@ BatchRow = tuple[bytes, bytes, bytes]
 
 _pack = msgspec.msgpack.Encoder().encode
 _outer = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
+_keys = msgspec.msgpack.Decoder(tuple[list[bytes], msgspec.Raw]).decode
 _inner = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
 
 
@@ -32,5 +33,15 @@ def unpack(contents: bytes) -> list[BatchRow]:
     """The rows again, in their order."""
     names, stamps = _outer(contents)
     keys, locators = _inner(zlib.decompress(names))
-    each = [stamps[start : start + STAMP_SIZE] for start in range(0, len(stamps), STAMP_SIZE)]
-    return list(zip(keys, each, locators, strict=True))
+    return list(zip(keys, _each(stamps), locators, strict=True))
+
+
+def unpack_known(contents: bytes) -> list[tuple[bytes, bytes]]:
+    """Keys and stamps alone, which is all that becomes known."""
+    names, stamps = _outer(contents)
+    keys, _ = _keys(zlib.decompress(names))
+    return list(zip(keys, _each(stamps), strict=True))
+
+
+def _each(stamps: bytes) -> list[bytes]:
+    return [stamps[start : start + STAMP_SIZE] for start in range(0, len(stamps), STAMP_SIZE)]
