@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,10 @@ from nucleus_sync.sources.coco_images import (
     size_note,
     url_template,
 )
-from nucleus_sync.sources.coco_labels import Labels, Naming, Rules
+from nucleus_sync.sources.coco_labels import TOGETHER, Labels, Naming, Rules
 from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
+from nucleus_sync.sources.json_slices import Section
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
 from nucleus_sync.sources.reader import (
@@ -55,11 +57,15 @@ if TYPE_CHECKING:
     from nucleus_sync.spec.source import CocoSource
 
 _VERSION = 1
-_TOGETHER = 256
+_EXAMINED = 256
 _EXAMINERS = 8
 _ITEM_LOCATOR = struct.Struct(">QIQ")
 _pack_facts = msgspec.msgpack.Encoder().encode
 _unpack_facts = msgspec.msgpack.Decoder(Facts | None).decode
+
+
+def _item_locator(place: Place, facts: Facts | None) -> bytes:
+    return _ITEM_LOCATOR.pack(*place) + _pack_facts(facts)
 
 
 class CocoReader:
@@ -81,39 +87,46 @@ class CocoReader:
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every record of the kind, in the order of the file."""
+        self.hearing(kind, report)
         match kind:
             case Kind.ITEMS:
                 yield from self._scan_items(report)
             case Kind.ANNOTATIONS:
-                self.hearing(kind, report)
                 yield from self._labelled(self._labels()).scan(report)
 
-    def stretches(self, kind: Kind) -> list[Stretch]:
-        """For annotations; images are few, their files are looked at by threads, and one process paints masks."""
-        is_ours = kind is Kind.ANNOTATIONS and self._spec.geometry != "mask"
-        return self._labels().stretches() if is_ours else []
-
-    def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:  # noqa: ARG002  (annotations)
-        """Some windows of the annotations."""
-        return self._labels().scan(report, part)
-
-    def scan_and_read(
-        self,
-        kind: Kind,  # noqa: ARG002  (of one kind)
-        part: Any,
-        report: Report,
-        say: Say,
-    ) -> Iterator[SeenAndRead]:
-        """Some windows, their labels decoded once."""
-        return self._labels().scan_and_read(report, say, part)
-
     def hearing(self, kind: Kind, report: Report) -> Hearing:
-        """Says which categories have one name."""
-        if kind is Kind.ANNOTATIONS:
-            for words in shared_names(self._labels().categories):
-                where, cause = Where(self._spec.path, "categories"), "categories have one name"
-                report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
+        """Says which images share an id, and which categories a name."""
+        match kind:
+            case Kind.ITEMS:
+                self._check_place()
+                self._report_sharers(report)
+            case Kind.ANNOTATIONS:
+                for words in shared_names(self._labels().categories):
+                    where, cause = Where(self._spec.path, "categories"), "categories have one name"
+                    report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
         return Straight(report)
+
+    def stretches(self, kind: Kind) -> list[Stretch]:
+        """For what several processes can read."""
+        if not self._is_portable(kind):
+            return []
+        section = self._image_section() if kind is Kind.ITEMS else self._labels().section
+        return [Stretch(count, which) for count, which in section.seams.stretches(TOGETHER)]
+
+    def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:
+        """Some windows of a section."""
+        return self._scan_items(report, part) if kind is Kind.ITEMS else self._labels().scan(report, part)
+
+    def scan_and_read(self, kind: Kind, part: Any, report: Report, say: Say) -> Iterator[SeenAndRead]:
+        """Some windows of a section, their elements decoded once."""
+        if kind is Kind.ANNOTATIONS:
+            yield from self._labels().scan_and_read(report, say, part)
+            return
+        entries = self._file.entries()
+        for place, raw, image, _ in self._usable(entries, report, part):
+            key, locator = item_key(image.reference_id), _item_locator(place, None)
+            record = self._record(entries, image, None, key, raw, place, partial(say, locator))
+            yield key, self._raw(raw, image, None), locator, record
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked records."""
@@ -131,11 +144,18 @@ class CocoReader:
         return Where(self._spec.path, f"{'images' if kind is Kind.ITEMS else 'annotations'}[{index}]")
 
     def portable(self, kind: Kind) -> Portable | None:
-        """For annotations; images are few, and their files are looked at by threads."""
-        if kind is not Kind.ANNOTATIONS or self._spec.geometry == "mask":
+        """For labels, and for images that lie elsewhere."""
+        if not self._is_portable(kind):
             return None
         around = replace(self._surroundings, facts=NoFacts())
         return Portable(CocoReader, packed(self._spec), around, self._file.luggage())
+
+    def _is_portable(self, kind: Kind) -> bool:
+        """Whether several processes can read: threads look at files of images, and one process paints masks."""
+        spec = self._spec
+        if kind is Kind.ITEMS:
+            return spec.images is None and spec.image_url is not None
+        return kind is Kind.ANNOTATIONS and spec.geometry != "mask"
 
     def take_up(self, luggage: Any) -> None:
         """Begin with what another process found out."""
@@ -168,22 +188,30 @@ class CocoReader:
 
     # --- items --------------------------------------------------------------------------------------------------
 
-    def _scan_items(self, report: Report) -> Iterator[Seen]:
+    def _image_section(self) -> Section:
+        return self._file.section("images", 'a COCO file lists its images under "images"')
+
+    def _scan_items(self, report: Report, which: range | None = None) -> Iterator[Seen]:
+        for place, raw, image, facts in self._usable(self._file.entries(), report, which):
+            yield Seen(item_key(image.reference_id), self._raw(raw, image, facts), _item_locator(place, facts))
+
+    def _usable(
+        self, entries: ImageEntries, report: Report, which: range | None
+    ) -> Iterator[tuple[Place, bytes, Image, Facts | None]]:
+        """The entries that make items, of all windows or of some; the others are reported."""
+        for place, raw, image, facts in self._examined(entries, which):
+            if problem := self._unusable(image, facts, place.number):
+                report(problem)
+            else:
+                yield place, raw, image, facts
+
+    def _check_place(self) -> None:
         if self._image_url is None and self._spec.images is None:
             raise SourceError(
                 "nothing says where the images are",
                 where=self._spec.path,
                 fix='set `images` to their folder to upload them, or image_url to a template such as "{coco_url}"',
             )
-        self._report_sharers(report)
-        entries = self._file.entries()
-        for place, raw, image, facts in self._examined(entries):
-            problem = self._unusable(image, facts, place.number)
-            if problem:
-                report(problem)
-                continue
-            locator = _ITEM_LOCATOR.pack(*place) + _pack_facts(facts)
-            yield Seen(item_key(image.reference_id), self._raw(raw, image, facts), locator)
 
     def _report_sharers(self, report: Report) -> None:
         """Images that share an id are sound as items: it is their annotations that can't tell them apart."""
@@ -193,14 +221,16 @@ class CocoReader:
             fix = "give each image an id of its own; until then their annotations are ambiguous"
             report(Problem(self._surroundings.name, where, record, cause, words, fix=fix, count=0))
 
-    def _examined(self, entries: ImageEntries) -> Iterator[tuple[Place, bytes, Image, Facts | None]]:
+    def _examined(
+        self, entries: ImageEntries, which: range | None
+    ) -> Iterator[tuple[Place, bytes, Image, Facts | None]]:
         """All entries with the facts of their files, new ones read a few at a time side by side."""
-        found = ((place, raw, entries.image(raw, place.offset)) for place, raw in entries.all())
+        found = ((place, raw, entries.image(raw, place.offset)) for place, raw in entries.all(which))
         if self._spec.images is None:
             yield from ((*each, None) for each in found)
             return
         with ThreadPoolExecutor(_EXAMINERS, thread_name_prefix="coco") as examiners:
-            while batch := list(islice(found, _TOGETHER)):
+            while batch := list(islice(found, _EXAMINED)):
                 for each, facts in zip(batch, examiners.map(self._facts, batch), strict=True):
                     yield (*each, facts)
 

@@ -90,9 +90,9 @@ class ImageEntries:
         self._is_plain = reference_id.text == "{file_name}"
         self._needs_all = not reference_id.fields <= _PATH_FIELDS
 
-    def all(self) -> Iterator[tuple[Place, bytes]]:
-        """Every entry's place and bytes."""
-        for window in self._document.windows(self._section):
+    def all(self, which: range | None = None) -> Iterator[tuple[Place, bytes]]:
+        """Every entry's place and bytes, or those in some windows."""
+        for window in self._document.windows(self._section, which):
             for number, raw in enumerate(window.raws):
                 yield Place(window.offsets[number], window.lengths[number], window.first + number), raw
 

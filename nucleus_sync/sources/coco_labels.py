@@ -36,14 +36,15 @@ from nucleus_sync.sources.coco_shape import Frame, Shaping, part_count, record_o
 from nucleus_sync.sources.image_table import ImageTable, State
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.judge import is_sound
-from nucleus_sync.sources.reader import Pick, Say, Seen, SeenAndRead, Stretch
+from nucleus_sync.sources.reader import Pick, Say, Seen, SeenAndRead
 from nucleus_sync.sources.template import FieldError, Template
 
 LOCATOR = struct.Struct(">QIQH")
 """Offset, length, index and ring of an element."""
 
 _BLOCK = 256 * 1024
-_TOGETHER = 4096
+TOGETHER = 4096
+"""Labels or images in a stretch, about."""
 _MOST_PARTS = 0xFFFF
 _TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
 """What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
@@ -109,10 +110,6 @@ class Labels:
     naming: Naming
 
     # --- scanning -----------------------------------------------------------------------------------------------
-
-    def stretches(self) -> list[Stretch]:
-        """The labels in groups of some thousands."""
-        return [Stretch(count, which) for count, which in self.section.seams.stretches(_TOGETHER)]
 
     def scan(self, report: Report, which: range | None = None) -> Iterator[Seen]:
         """Plain tuples in the shape of Seen: of all labels, or of those in some windows."""

@@ -14,7 +14,7 @@ from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.coco_categories import categories_of
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_label import Id
-from nucleus_sync.sources.coco_labels import LOCATOR, Labels, Naming, Rules
+from nucleus_sync.sources.coco_labels import LOCATOR, TOGETHER, Labels, Naming, Rules
 from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.json_slices import JsonFile, Section
@@ -73,7 +73,7 @@ class CocoResultsReader:
     def stretches(self, kind: Kind) -> list[Stretch]:
         """For all results; masks are painted by one process."""
         is_ours = kind is Kind.PREDICTIONS and self._spec.geometry != "mask"
-        return self._labels().stretches() if is_ours else []
+        return [Stretch(*found) for found in self._section().seams.stretches(TOGETHER)] if is_ours else []
 
     def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:  # noqa: ARG002  (of one kind)
         """Some windows of the list."""

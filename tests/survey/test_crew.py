@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nucleus_sync.emulator.server import Emulator
-from nucleus_sync.sources import coco_labels, line_file
+from nucleus_sync.sources import coco, coco_results, line_file
 from nucleus_sync.survey import crew, reading
 from nucleus_sync.workspace import Choices, Workspace
 
@@ -129,7 +129,8 @@ def by_many(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def switch() -> None:
         monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
         monkeypatch.setattr(crew, "_processors", lambda: 3)
-        monkeypatch.setattr(coco_labels, "_TOGETHER", 1)
+        monkeypatch.setattr(coco, "TOGETHER", 1)
+        monkeypatch.setattr(coco_results, "TOGETHER", 1)
         monkeypatch.setattr(line_file, "_FEW", 1)
         monkeypatch.setattr(line_file, "_BUFFER", 1 << 14)
 
