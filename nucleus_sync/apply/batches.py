@@ -12,9 +12,9 @@ from typing import IO
 from nucleus_sync.apply.masks import MASKS_PER_REQUEST, MaskBatch, written
 from nucleus_sync.apply.merging import MetadataBatch, is_mere_metadata, metadata_batches
 from nucleus_sync.apply.reread import reread
-from nucleus_sync.records.item import LocalItem
+from nucleus_sync.records.item import LocalItem, StagedFile
 from nucleus_sync.records.painted import PaintedMask
-from nucleus_sync.records.record import wire_line
+from nucleus_sync.records.record import Kind, wire_line
 from nucleus_sync.spool import Row
 from nucleus_sync.survey.changes import Change, ChangeSet
 from nucleus_sync.survey.lines import KeptLines
@@ -33,8 +33,8 @@ class LineBatch:
     """In the shape of Change."""
     path: Path
     size: int
-    staged: list[LocalItem] = field(default_factory=list)
-    """Items whose files must lie in their bucket before."""
+    staged: list[StagedFile] = field(default_factory=list)
+    """Files that must lie in their bucket before."""
 
     def discard(self) -> None:
         """Give the disk space back."""
@@ -84,8 +84,9 @@ class Cutter:
                     yield masks
                     masks = MaskBatch([], [])
                 continue
+            files = self._files_of(row)
             if isinstance(line, LocalItem) and line.is_staged:
-                lines.staged.append(line)
+                files = [StagedFile(url=line.item.image_url, path=line.path, size=line.size, digest=line.digest)]
                 line = wire_line(line) + b"\n"
             if isinstance(line, LocalItem):
                 photos.append((row, line))
@@ -98,12 +99,17 @@ class Cutter:
                 yield lines.close()
                 lines = _Lines(self.scratch, self.changes.kept)
             lines.add(row, line, size)
+            lines.staged += files
         if photos:
             yield _photo_batch(photos)
         if masks.rows:
             yield masks
         if lines.rows:
             yield lines.close()
+
+    def _files_of(self, row: Row) -> list[StagedFile]:
+        is_of_scenes = self.changes.kind is Kind.SCENES and self.changes.stream is not None
+        return self.changes.stream.files(row[0]) if is_of_scenes and self.changes.stream else []
 
     def _lines(self) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask | None]]:
         """Every change with its line, or None where that was kept when it was first read."""
@@ -133,7 +139,7 @@ class _Lines:
         self._file: tempfile._TemporaryFileWrapper[bytes] | None = None
         self._start = self._end = 0
         self.rows: list[Row] = []
-        self.staged: list[LocalItem] = []
+        self.staged: list[StagedFile] = []
         self.size = 0
 
     def add(self, row: Row, line: bytes | None, size: int) -> None:

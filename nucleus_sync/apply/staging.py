@@ -7,29 +7,30 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_128, xxh3_128_digest
 
 from nucleus_sync.apply.runtime import Runtime, StepFailed, Together
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.item import LocalItem
-from nucleus_sync.sources.open import read_at, staged_in
-from nucleus_sync.sources.staged import object_name
+from nucleus_sync.records.item import StagedFile
+from nucleus_sync.sources.staged import object_name, read_at, staged_in
 
 _AT_ONCE = 16
+_IN_ONE_PIECE = 64 << 20
+_BLOCK = 1 << 20
 
 
 class StagingFailed(StepFailed):
     """A file can't be put where Nucleus is to read it."""
 
 
-async def stage(runtime: Runtime, sources: Iterable[str], items: Iterable[LocalItem]) -> None:
+async def stage(runtime: Runtime, sources: Iterable[str], files: Iterable[StagedFile]) -> None:
     """Put the files of a batch where the sources say. Raises StagingFailed."""
     declared = [runtime.spec.sources[name] for name in sources]
     places = {read_at(source): place for source in declared if (place := staged_in(source)) is not None}
-    by_place: dict[str, list[LocalItem]] = {}
-    for item in items:
-        address = item.item.image_url.removesuffix(object_name(item))
-        by_place.setdefault(places[address], []).append(item)
+    by_place: dict[str, list[StagedFile]] = {}
+    for file in files:
+        address = file.url.removesuffix(object_name(file.digest, file.path))
+        by_place.setdefault(places[address], []).append(file)
     for place, own in by_place.items():
         if place not in runtime.stages:
             runtime.stages[place] = Stage(place)
@@ -44,23 +45,27 @@ class Stage:
         self._store: Any = _opened(place)
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def put_all(self, items: Iterable[LocalItem]) -> None:
+    async def put_all(self, files: Iterable[StagedFile]) -> None:
         """Put what isn't there yet. Names are made of the content, so what is there is right, whoever put it there."""
         async with Together() as group:
-            for item in {object_name(each): each for each in items}.values():
-                group.create_task(self._put(item))
+            for name, file in {object_name(each.digest, each.path): each for each in files}.items():
+                group.create_task(self._put(name, file))
 
-    async def _put(self, item: LocalItem) -> None:
+    async def _put(self, name: str, file: StagedFile) -> None:
         from obstore.exceptions import BaseError
 
         async with self._slots:
             try:
-                if await self._is_there(item):
+                if await self._is_there(name, file):
                     return
-                content = await asyncio.to_thread(_content, item)
-                await self._store.put_async(object_name(item), content, use_multipart=False)
-                if not await self._is_there(item):
-                    raise StagingFailed("it isn't there after it was put there", where=f"{self._place}: {item.path}")
+                if file.size > _IN_ONE_PIECE:
+                    await asyncio.to_thread(_check, file)
+                    await self._store.put_async(name, Path(file.path), use_multipart=True)
+                else:
+                    content = await asyncio.to_thread(_content, file)
+                    await self._store.put_async(name, content, use_multipart=False)
+                if not await self._is_there(name, file):
+                    raise StagingFailed("it isn't there after it was put there", where=f"{self._place}: {file.path}")
             except (BaseError, OSError) as error:
                 said = str(error).splitlines()[0]
                 raise StagingFailed(
@@ -69,22 +74,39 @@ class Stage:
                     fix="check the bucket, its credentials and region in the environment (AWS_…, GOOGLE_…, AZURE_…)",
                 ) from None
 
-    async def _is_there(self, item: LocalItem) -> bool:
+    async def _is_there(self, name: str, file: StagedFile) -> bool:
         try:
-            found = await self._store.head_async(object_name(item))
+            found = await self._store.head_async(name)
         except FileNotFoundError:
             return False
-        return bool(found["size"] == item.size)
+        return bool(found["size"] == file.size)
 
 
-def _content(item: LocalItem) -> bytes:
+def _content(file: StagedFile) -> bytes:
     try:
-        content = Path(item.path).read_bytes()
+        content = Path(file.path).read_bytes()
     except OSError as error:
-        raise SourceError(f"can't be read: {error.strerror}", where=item.path) from None
-    if xxh3_128_digest(content) != item.digest:
-        raise SourceError("changed since it was read", where=item.path, fix="run again once it is complete")
+        raise SourceError(f"can't be read: {error.strerror}", where=file.path) from None
+    if xxh3_128_digest(content) != file.digest:
+        raise _changed(file)
     return content
+
+
+def _check(file: StagedFile) -> None:
+    """A file that is too large for memory is read once to see that it is still the same, then sent in parts."""
+    hasher = xxh3_128()
+    try:
+        with open(file.path, "rb") as opened:
+            while block := opened.read(_BLOCK):
+                hasher.update(block)
+    except OSError as error:
+        raise SourceError(f"can't be read: {error.strerror}", where=file.path) from None
+    if hasher.digest() != file.digest:
+        raise _changed(file)
+
+
+def _changed(file: StagedFile) -> SourceError:
+    return SourceError("changed since it was read", where=file.path, fix="run again once it is complete")
 
 
 def _opened(place: str) -> Any:

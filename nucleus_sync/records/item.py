@@ -23,6 +23,15 @@ class Item(Struct, frozen=True, kw_only=True, gc=False):
     embedding_info: dict[str, Any] | UnsetType = UNSET
 
 
+class StagedFile(Struct, frozen=True, kw_only=True, gc=False):
+    """A file on this machine that must lie at `url` before Nucleus is told of it; `digest` as for a LocalItem."""
+
+    url: str
+    path: str
+    size: int
+    digest: bytes
+
+
 class LocalItem(Struct, frozen=True, kw_only=True, gc=False):
     """An image whose bytes are uploaded: `item.image_url` is only the name of the multipart's file.
 

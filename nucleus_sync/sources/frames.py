@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.fingerprint import raw_hash, seed_of
+from nucleus_sync.records.item import StagedFile
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
@@ -23,6 +24,7 @@ from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, facts_of, findings, path_fields
 from nucleus_sync.sources.natural_order import natural_order
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.staged import file_at, read_at, staged_file
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, chooser, shown, walk
 from nucleus_sync.spec.model import resolve
@@ -55,12 +57,13 @@ class FramesReader:
         self._spec = spec
         self._surroundings = surroundings
         self._root = os.path.abspath(resolve(surroundings.folder, spec.path))
-        is_of_files = spec.video_url is not None
+        is_of_files = self._is_of_files = spec.is_of_videos
         self._wanted, self._skipped = chooser(spec.include or (_VIDEOS if is_of_files else ()), spec.exclude)
         self._scene = Template(spec.scene or ("{path}" if is_of_files else "{parent}")).render
         self._reference_id = Template(spec.reference_id).render
         self._image_url = url_template(spec.image_url) if spec.image_url else None
         self._video_url = url_template(spec.video_url) if spec.video_url else None
+        self._read_at = read_at(spec)
         self._metadata = value_template(spec.metadata)
         self._seed = seed_of(_VERSION, spec.model_dump(mode="json", exclude={"on_invalid", "include", "exclude"}))
         self._listing = surroundings.scratch / f"{surroundings.name}.scenes"
@@ -110,28 +113,34 @@ class FramesReader:
         """The scene's first file."""
         return self._where(self._listed(locator).files[0].path)
 
+    def files(self, kind: Kind, locator: bytes) -> list[StagedFile]:  # noqa: ARG002  (every locator is a scene's)
+        """The files that must be put where Nucleus reads them before it is told of the scene."""
+        if self._spec.upload_to is None:
+            return []
+        return [self._staged(found) for found in self._listed(locator).files]
+
     # --- making scenes ----------------------------------------------------------------------------------------
 
     def _video(self, listed: _Listed, key: bytes, report: Report) -> VideoScene | None:
         fields = {"scene": listed.scene, **path_fields(listed.files[0].path)}
         scene = VideoScene(reference_id=listed.scene, metadata=self._metadata(fields))
-        if self._video_url is not None:
+        if self._is_of_files:
             return self._filmed(scene, listed, key, report)
         frames = [self._frame(found, key, report) for found in listed.files]
         sound = [frame for frame in frames if frame is not None]
         return replace(scene, frame_rate=self._spec.frame_rate, frames=sound) if len(sound) == len(frames) else None
 
     def _filmed(self, scene: VideoScene, listed: _Listed, key: bytes, report: Report) -> VideoScene | None:
-        assert self._video_url is not None  # noqa: S101  (asked by the caller)
         if len(listed.files) > 1:
             others = ", ".join(shown(found.path) for found in listed.files[1:3])
             cause = "several video files make one scene"
             report(self._problem(listed.files[0].path, cause, f"{cause}: {others}", key=key))
             return None
-        return replace(scene, video_url=self._video_url(path_fields(listed.files[0].path)))
+        found = listed.files[0]
+        url = self._video_url(path_fields(found.path)) if self._video_url else self._staged(found).url
+        return replace(scene, video_url=url)
 
     def _frame(self, found: Found, key: bytes, report: Report) -> SceneItem | None:
-        assert self._image_url is not None  # noqa: S101  (a source has this or video_url)
         facts = self._facts(found)
         if facts.invalid:
             report(self._problem(found.path, *cause_and_detail(facts.invalid), key=key))
@@ -141,14 +150,17 @@ class FramesReader:
         fields = path_fields(found.path)
         return SceneItem(
             reference_id=self._reference_id(fields),
-            url=self._image_url(fields),
+            url=self._image_url(fields) if self._image_url else file_at(self._read_at, found.path, facts).url,
             type="image",
             width=facts.width or UNSET,
             height=facts.height or UNSET,
         )
 
     def _facts(self, found: Found) -> Facts:
-        return facts_of(self._surroundings, self._spec.path, self._root, found.path, whole=False)
+        return facts_of(self._surroundings, self._spec.path, self._root, found.path, whole=not self._image_url)
+
+    def _staged(self, found: Found) -> StagedFile:
+        return staged_file(self._surroundings, self._spec.path, self._root, found.path, self._read_at)
 
     # --- looking at the files ---------------------------------------------------------------------------------
 

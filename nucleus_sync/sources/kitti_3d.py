@@ -16,6 +16,7 @@ from msgspec import UNSET
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import Cuboid, CuboidGeometry, Point3
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
+from nucleus_sync.records.item import StagedFile
 from nucleus_sync.records.key import annotation_id, item_key, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Where
 from nucleus_sync.records.record import Kind, Record
@@ -28,6 +29,7 @@ from nucleus_sync.sources.media import cause_and_detail, facts_of
 from nucleus_sync.sources.natural_order import natural_order
 from nucleus_sync.sources.point_cloud import PointCloudError, convert
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.staged import file_at, read_at, staged_file
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, shown, walk
 from nucleus_sync.spec.model import resolve
@@ -86,6 +88,7 @@ class Kitti3dReader:
         self._item_id = Template(spec.reference_id).render
         self._cloud_url = url_template(spec.pointcloud_url) if spec.pointcloud_url else None
         self._image_url = url_template(spec.image_url) if spec.image_url else None
+        self._read_at = read_at(spec)
         self._metadata = value_template(spec.metadata)
         self._seed = seed_of(_VERSION, spec.model_dump(mode="json", exclude={"on_invalid"}))
         self._frames: list[_Frame] = []
@@ -129,6 +132,18 @@ class Kitti3dReader:
             return self._where(frames[0].files[_CLOUD].path)
         frame, line = _LABEL.unpack(locator)
         return self._where(self._frames[frame].files[_LABELS].path, f"line {line}")
+
+    def files(self, kind: Kind, locator: bytes) -> list[StagedFile]:
+        """The files that must be put where Nucleus reads them before it is told of the scene."""
+        if self._spec.upload_to is None or kind is not Kind.SCENES:
+            return []
+        _, frames = self._scenes[_SCENE.unpack(locator)[0]]
+        files = [self._staged_cloud(frame) for frame in frames]
+        if self._image_url is None:
+            images = (frame.files[sensor].path for frame in frames for sensor in frame.sensors)
+            around, folder = self._surroundings, self._spec.path
+            files += [staged_file(around, folder, self._root, path, self._read_at) for path in images]
+        return files
 
     def _name(self, kind: Kind, locator: bytes) -> str:
         if kind is Kind.SCENES:
@@ -230,17 +245,26 @@ class Kitti3dReader:
         return LidarScene(reference_id=name, frames=[self._sensors(frame) for frame in frames], metadata=metadata)
 
     def _sensors(self, frame: _Frame) -> dict[str, SceneItem]:
-        assert self._cloud_url is not None  # noqa: S101  (a dataset takes no scenes from a source without it)
         fields = {"sensor": _CLOUD, **frame.fields}
-        items = {_CLOUD: SceneItem(reference_id=self._item_id(fields), url=self._cloud_url(fields), type="pointcloud")}
         self._convert(frame)
-        if self._image_url is not None:
-            items |= {sensor: self._camera(frame, sensor, self._image_url) for sensor in frame.sensors}
+        url = self._cloud_url(fields) if self._cloud_url else self._staged_cloud(frame).url
+        items = {_CLOUD: SceneItem(reference_id=self._item_id(fields), url=url, type="pointcloud")}
+        if self._image_url or self._spec.upload_to:
+            items |= {sensor: self._camera(frame, sensor) for sensor in frame.sensors}
         return items
 
-    def _camera(self, frame: _Frame, sensor: str, address: Callable[[dict[str, str]], str]) -> SceneItem:
+    def _staged_cloud(self, frame: _Frame) -> StagedFile:
+        """The point cloud as Nucleus reads it: as it was converted, or as it lies there."""
+        path, folder, root = frame.files[_CLOUD].path, self._spec.path, self._root
+        if not path.lower().endswith(".json"):
+            assert self._converted is not None  # noqa: S101  (the spec holds upload_to to it)
+            path, folder, root = f"{frame.fields['path']}.json", self._spec.convert_to or "", str(self._converted)
+        return staged_file(self._surroundings, folder, root, path, self._read_at)
+
+    def _camera(self, frame: _Frame, sensor: str) -> SceneItem:
         found = frame.files[sensor]
-        facts = facts_of(self._surroundings, self._spec.path, self._root, found.path, whole=False)
+        whole = self._image_url is None
+        facts = facts_of(self._surroundings, self._spec.path, self._root, found.path, whole=whole)
         if facts.invalid:
             raise _Unusable(*cause_and_detail(facts.invalid), found.path)
         try:
@@ -252,7 +276,9 @@ class Kitti3dReader:
         fields = {"sensor": sensor, **frame.fields}
         return SceneItem(
             reference_id=self._item_id(fields),
-            url=address({"file": found.path, **fields}),
+            url=self._image_url({"file": found.path, **fields})
+            if self._image_url
+            else file_at(self._read_at, found.path, facts).url,
             type="image",
             width=facts.width or UNSET,
             height=facts.height or UNSET,

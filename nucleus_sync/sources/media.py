@@ -295,6 +295,21 @@ def facts_of(surroundings: Surroundings, folder: str, root: str, path: str, *, w
     return facts
 
 
+def digest_of(surroundings: Surroundings, folder: str, root: str, path: str) -> Facts:
+    """The digest of any file, remembered like the facts of images. Raises OSError."""
+    place = os.path.join(root, path)
+    stat = os.stat(place)
+    known = recalled(surroundings, folder, Found(path, stat.st_size, stat.st_mtime_ns, stat.st_ino), whole=True)
+    if known is not None:
+        return known
+    started = time.time_ns()
+    with open(place, "rb") as file:
+        stat = os.fstat(file.fileno())
+        facts = Facts(stat.st_size, stat.st_mtime_ns, stat.st_ino, _digest(file), 0, 0)
+    remember(surroundings, folder, path, facts, started)
+    return facts
+
+
 def recalled(surroundings: Surroundings, folder: str, found: Found, *, whole: bool) -> Facts | None:
     """What an earlier run found out about a file that hasn't changed since; `whole` asks for a digest too."""
     known = surroundings.facts.recall(folder, found.path) if surroundings.trust_facts else None

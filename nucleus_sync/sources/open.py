@@ -6,6 +6,7 @@ from typing import assert_never
 
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Reader, Surroundings
+from nucleus_sync.sources.staged import StagedReader, read_at, staged_in
 from nucleus_sync.spec.source import (
     YIELDS,
     CocoPanopticSource,
@@ -29,21 +30,9 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
     """What reads this source. Nothing is read yet, and only its format's code is imported."""
     reader = _reader(source, surroundings)
     place = staged_in(source)
-    if place is None:
-        return reader
-    from nucleus_sync.sources.staged import StagedReader
-
+    if place is None or isinstance(source, FramesSource | Kitti3dSource):
+        return reader  # a scene's own reader knows which of its files are put there
     return StagedReader(reader, read_at(source))
-
-
-def staged_in(source: Source) -> str | None:
-    """Where the source's files are put before Nucleus reads them."""
-    return getattr(source, "upload_to", None)
-
-
-def read_at(source: Source) -> str:
-    """The address of that place as Nucleus reads it, with a slash at its end."""
-    return f"{(getattr(source, 'upload_url', None) or staged_in(source) or '').rstrip('/')}/"
 
 
 def _reader(source: Source, surroundings: Surroundings) -> Reader:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from nucleus_sync.spec.image_source import check_staging
+from nucleus_sync.spec.staging import StagedSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     OnInvalid,
@@ -29,7 +29,7 @@ def _field_or_template(value: object) -> object:
     return f"{{{value}}}" if isinstance(value, str) and value.isidentifier() else value
 
 
-class CocoSource(SpecPart):
+class CocoSource(StagedSource):
     """A COCO file with images and annotations; yields items and annotations."""
 
     format: Literal["coco"]
@@ -61,11 +61,6 @@ class CocoSource(SpecPart):
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
 
-    @model_validator(mode="after")
-    def _one_way_to_the_image(self) -> Self:
-        check_staging(self.image_url, self.upload_to, self.upload_url)
-        return self
-
 
 class CocoResultsSource(SpecPart):
     """A COCO results file (a list of scored detections); yields predictions."""
@@ -92,7 +87,7 @@ class CocoResultsSource(SpecPart):
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
 
 
-class CocoPanopticSource(SpecPart):
+class CocoPanopticSource(StagedSource):
     """A COCO panoptic file with its PNGs of segments; yields items and masks, as annotations or predictions."""
 
     format: Literal["coco-panoptic"]
@@ -105,6 +100,10 @@ class CocoPanopticSource(SpecPart):
     """Folder in which each image's file_name must exist; the files are uploaded unless `image_url` is given."""
     image_url: UrlTemplate | None = None
     """Template over the file's own image entries, such as `{coco_url}` or `s3://acme/{file_name}`."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     reference_id: KeyTemplate = "{file_name}"
     """Template over the image entry: the item's reference id."""
     metadata: dict[Text, TemplateValue] = Field(default_factory=dict)

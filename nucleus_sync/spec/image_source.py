@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from nucleus_sync.spec import template
+from nucleus_sync.spec.staging import StagedSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     OnInvalid,
     OutOfBounds,
     PathText,
     ReadUrl,
-    SpecPart,
     StoreUrl,
     Switch,
     TemplateValue,
@@ -51,19 +51,7 @@ def _image_value(value: object) -> object:
     return value
 
 
-def check_staging(image_url: str | None, upload_to: str | None, upload_url: str | None) -> None:
-    """Refuse two ways to one image, and a place that Nucleus can't read."""
-    if upload_to is None:
-        if upload_url is not None:
-            refuse("'upload_url' says how a place is read, but nothing is put there", "add upload_to")
-        return
-    if image_url is not None:
-        refuse("the images are read at image_url, so there is nothing to upload", "remove image_url, or upload_to")
-    if upload_url is None and upload_to.startswith(("az://", "file://")):
-        refuse(f"Nucleus does not read {upload_to.partition('://')[0]}:// addresses", "add upload_url: https://…")
-
-
-class ImagesSource(SpecPart):
+class ImagesSource(StagedSource):
     """A folder of image files; yields one item per file."""
 
     format: Literal["images"]
@@ -89,13 +77,8 @@ class ImagesSource(SpecPart):
     on_invalid: OnInvalid = "error"
     """What an unusable file means: stop before anything is sent, or leave it out and count it."""
 
-    @model_validator(mode="after")
-    def _one_way_to_the_image(self) -> Self:
-        check_staging(self.image_url, self.upload_to, self.upload_url)
-        return self
 
-
-class YoloSource(SpecPart):
+class YoloSource(StagedSource):
     """A folder in YOLO's layouts, images with a text file each; yields items and annotations or predictions."""
 
     format: Literal["yolo"]
@@ -112,6 +95,10 @@ class YoloSource(SpecPart):
     """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
     image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
     """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
     """Metadata of each item; texts are templates."""
     exclude: Texts = ()
@@ -122,7 +109,7 @@ class YoloSource(SpecPart):
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
 
 
-class VocSource(SpecPart):
+class VocSource(StagedSource):
     """A folder of Pascal VOC XML files with their images; yields items and annotations."""
 
     format: Literal["voc"]
@@ -137,6 +124,10 @@ class VocSource(SpecPart):
     """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
     image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
     """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
     """Metadata of each item; texts are templates."""
     exclude: Texts = ("SegmentationClass", "SegmentationObject")
@@ -147,7 +138,7 @@ class VocSource(SpecPart):
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
 
 
-class KittiSource(SpecPart):
+class KittiSource(StagedSource):
     """A folder of KITTI's 2D labels with their images; yields items and annotations or predictions."""
 
     format: Literal["kitti"]
@@ -160,6 +151,10 @@ class KittiSource(SpecPart):
     """Template of each item's reference id, over the image's path: path, parent, name, stem, suffix."""
     image_url: Annotated[UrlTemplate, AfterValidator(_image_template)] | None = None
     """Template of the address at which Nucleus reads the image; left out: the file itself is uploaded."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     metadata: dict[Text, Annotated[TemplateValue, AfterValidator(_image_value)]] = Field(default_factory=dict)
     """Metadata of each item; texts are templates."""
     exclude: Texts = ("image_3", "calib", "velodyne")

@@ -94,7 +94,7 @@ def _able(path: Route, name: str, source: Any, wanted: str) -> Iterator[Complain
         yield Complaint(
             path,
             f"the source {name!r} does not say where Nucleus reads its point clouds",
-            'give it a `pointcloud_url`, such as "s3://acme/drives/{path}.json"',
+            'give it a `pointcloud_url`, such as "s3://acme/drives/{path}.json", or `upload_to`',
         )
     if wanted == "items" and source_format in ("coco", "coco-panoptic") and not _entry(source, "images", "image_url"):
         yield Complaint(
@@ -105,7 +105,8 @@ def _able(path: Route, name: str, source: Any, wanted: str) -> Iterator[Complain
 
 
 def _lacks_address(source: Any, wanted: str) -> bool:
-    return wanted == "lidar" and _entry(source, "format") == "kitti-3d" and not _entry(source, "pointcloud_url")
+    is_kitti = wanted == "lidar" and _entry(source, "format") == "kitti-3d"
+    return is_kitti and not _entry(source, "pointcloud_url", "upload_to")
 
 
 def _predicted(models: dict[str, Any]) -> Iterator[tuple[str, str]]:

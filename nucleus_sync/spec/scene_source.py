@@ -8,11 +8,13 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from nucleus_sync.spec import template
+from nucleus_sync.spec.staging import StagedSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     OnInvalid,
     PathText,
-    SpecPart,
+    ReadUrl,
+    StoreUrl,
     TemplateText,
     TemplateValue,
     Text,
@@ -69,7 +71,7 @@ def _frame_rate(value: int) -> int:
     return value
 
 
-class FramesSource(SpecPart):
+class FramesSource(StagedSource):
     """A folder of frames for each scene, or of video files; yields video scenes."""
 
     format: Literal["frames"]
@@ -86,25 +88,39 @@ class FramesSource(SpecPart):
     reference_id: Annotated[TemplateText, _of_file] = "{path}"
     """Template of each frame's reference id. Nucleus names the frames of a video file itself."""
     frame_rate: Annotated[Whole, AfterValidator(_frame_rate)] | None = None
-    """Frames a second; belongs to `image_url`."""
+    """Frames a second; belongs to `image_url`. With `upload_to` it says that the files are frames, and not videos."""
     image_url: Annotated[UrlTemplate, _of_file] | None = None
-    """Template of the address at which Nucleus reads a frame: scenes are never uploaded."""
+    """Template of the address at which Nucleus reads a frame: the files of scenes are never sent to Nucleus itself."""
     video_url: Annotated[UrlTemplate, _of_file] | None = None
     """Template of the address at which Nucleus reads a video file, where those are the scenes."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     metadata: dict[Text, Annotated[TemplateValue, _of_video]] = Field(default_factory=dict)
     """Metadata of each scene; texts are templates over `scene` and its first file."""
     on_invalid: OnInvalid = "error"
     """What an unusable scene means: stop before anything is sent, or leave it out and count it."""
 
+    @property
+    def is_of_videos(self) -> bool:
+        """Whether each file is a scene, and not a frame of one."""
+        return self.video_url is not None or (self.upload_to is not None and self.frame_rate is None)
+
+    def _read_elsewhere(self) -> tuple[str, ...]:
+        return ("image_url", "video_url")
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        if self.upload_to is not None:
+            return self
         if (self.image_url is None) == (self.video_url is None):
             said = (
                 "does not say where Nucleus reads it" if self.image_url is None else "says twice where Nucleus reads it"
             )
             refuse(
                 f"the source {said}",
-                "give exactly one of: image_url, for folders of frames; video_url, for video files",
+                "give exactly one of: image_url (folders of frames), video_url (video files), upload_to (either)",
             )
         if (self.image_url is None) != (self.frame_rate is None):
             needed = "needs its frame_rate" if self.frame_rate is None else "takes no frame_rate: the file has its own"
@@ -112,7 +128,7 @@ class FramesSource(SpecPart):
         return self
 
 
-class Kitti3dSource(SpecPart):
+class Kitti3dSource(StagedSource):
     """A folder in KITTI's layout (velodyne, image_2, calib, label_2); yields lidar scenes and cuboids."""
 
     format: Literal["kitti-3d"]
@@ -127,12 +143,27 @@ class Kitti3dSource(SpecPart):
     reference_id: Annotated[KeyTemplate, _of_sensor] = "{path}/{sensor}"
     """Template of the items' reference ids; `sensor` is the folder: velodyne, image_2."""
     pointcloud_url: Annotated[UrlTemplate, _of_sensor] | None = None
-    """Template of the address at which Nucleus reads a point cloud as JSON; needed for scenes."""
+    """Template of the address at which Nucleus reads a point cloud as JSON; scenes need it, or `upload_to`."""
     image_url: Annotated[UrlTemplate, _of_image] | None = None
-    """Template of the address at which Nucleus reads an image; `file` is its path. Left out: scenes have no cameras."""
+    """Template of the address at which Nucleus reads an image; `file` is its path. Left out, and without `upload_to`:
+    scenes have no cameras."""
+    upload_to: StoreUrl | None = None
+    """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
+    upload_url: ReadUrl | None = None
+    """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     convert_to: PathText | None = None
-    """Folder for the point clouds as Nucleus's JSON, each as `{path}.json`; copy it to where `pointcloud_url` says."""
+    """Folder for the point clouds as Nucleus's JSON, each as `{path}.json`; copy it to where `pointcloud_url` says.
+    Needed by `upload_to`, which puts them where Nucleus reads them."""
     metadata: dict[Text, Annotated[TemplateValue, _of_drive]] = Field(default_factory=dict)
     """Metadata of each scene; texts are templates over `scene` and its first frame."""
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
+
+    def _read_elsewhere(self) -> tuple[str, ...]:
+        return ("pointcloud_url",)
+
+    @model_validator(mode="after")
+    def _converted_first(self) -> Self:
+        if self.upload_to is not None and self.convert_to is None:
+            refuse("upload_to needs a folder for the point clouds as Nucleus's JSON", "add convert_to: converted")
+        return self

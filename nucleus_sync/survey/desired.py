@@ -13,6 +13,7 @@ from xxhash import xxh3_128
 from nucleus_sync.errors import SourceError
 from nucleus_sync.plan.diff import Desired, whole_items
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, content_hash
+from nucleus_sync.records.item import StagedFile
 from nucleus_sync.records.key import annotation_id, annotation_key, as_words, is_unnumbered, item_of, reference_id
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
@@ -265,6 +266,11 @@ class DesiredStream:
     def where(self, place: bytes) -> Where:
         """The file and position behind a place."""
         return self._readers[place[0]][1].where(self._kind, place[1:])
+
+    def files(self, place: bytes) -> list[StagedFile]:
+        """The files behind a scene that Nucleus must find before it is told of it."""
+        reader = self._readers[place[0]][1]
+        return reader.files(self._kind, place[1:]) if hasattr(reader, "files") else []
 
     def source_of(self, place: bytes) -> str:
         """The name of the source behind a place."""

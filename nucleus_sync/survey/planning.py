@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nucleus_sync.plan.order import Placed, closure, in_order
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
-from nucleus_sync.records.record import Kind
-from nucleus_sync.sources.open import staged_in
+from nucleus_sync.sources.staged import staged_in
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import HOLDS, STANDING_ALONE, DeclaredStream, declared_streams, is_under
 from nucleus_sync.survey.evaluations import place_evaluation
@@ -138,8 +137,8 @@ class Planning:
         return {"annotations and predictions go along": number} if number else {}
 
     def _staged(self, declared: DeclaredStream, changes: ChangeSet) -> dict[str, int]:
-        """How many items have files that are put somewhere first, by the place."""
-        if declared.kind is not Kind.ITEMS:
+        """How many items or scenes have files that are put somewhere first, by the place."""
+        if declared.kind not in STANDING_ALONE:
             return {}
         sources = self.loaded.spec.sources
         places = [staged_in(sources[name]) for name in declared.sources]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from xxhash import xxh3_128_digest
 
 from nucleus_sync.records.complaint import Complaint
+from nucleus_sync.records.item import StagedFile
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.problem import Problem, Report, Where
 from nucleus_sync.records.record import Kind, Record
@@ -45,6 +46,10 @@ class SceneReader:
     def where(self, kind: Kind, locator: bytes) -> Where:
         """The file and position behind a locator."""
         return self.reader.where(kind, locator)
+
+    def files(self, kind: Kind, locator: bytes) -> list[StagedFile]:
+        """The files that must be put where Nucleus reads them before it is told of a scene."""
+        return self.reader.files(kind, locator) if hasattr(self.reader, "files") else []
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked scenes, video scenes with `upload_to_scale` as the dataset's privacy mode has it."""
