@@ -372,6 +372,54 @@ def test_any_values_are_answered(
     assert any(records or problems for _, records, problems in answers)
 
 
+# --- by several processes ---------------------------------------------------------------------------------------
+
+
+def by_stretches(of: RecordsReader, kind: Kind) -> tuple[list[Seen], list[Seen], list[Any], list[str], list[str]]:
+    """What a scan by parts sees; what a scan and reading at once sees, and its records; what each has to say."""
+    scanned: list[Problem] = []
+    said: list[Problem] = []
+    parts = [each.part for each in of.stretches(kind)]
+    seen = [Seen(*each) for part in parts for each in of.scan_stretch(kind, part, scanned.append)]
+    both = [
+        each
+        for part in parts
+        for each in of.scan_and_read(kind, part, said.append, lambda _, problem: said.append(problem))
+    ]
+    records = [each[3] for each in both if each[3] is not None]
+    return seen, [Seen(*each[:3]) for each in both], records, sorted(map(repr, scanned)), sorted(map(repr, said))
+
+
+NUMBERED = [
+    each for each in (ITEM, *TYPED) if each.get("type") in (None, "mask", "category") or "annotation_id" in each
+]
+texts = st.one_of(
+    st.sampled_from([json.dumps(each) for each in NUMBERED]),
+    st.sampled_from(
+        ["", "   ", "broken", '{"reference_id": 5, "image_url": "s3://b/c"}', json.dumps(BOX | {"label": ""})]
+    ),
+    st.sampled_from([json.dumps(ITEM | {"extra": 1}), json.dumps(ITEM | {"metadata": {"n": 2**60}})]),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(texts, max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.integers(2, 200), st.data())
+def test_stretches_together_are_the_file(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, ends: bool, size: int, data: st.DataObject
+) -> None:
+    kind = data.draw(st.sampled_from([Kind.ITEMS, Kind.ANNOTATIONS]))
+    path = tmp_path_factory.getbasetemp() / "stretches.jsonl"
+    path.write_bytes(("\ufeff" * ends + end.join(lines) + end * ends).encode())
+    seen, records, problems = everything(reader(path), kind)
+    scanned: list[Problem] = []
+    list(reader(path).scan(kind, scanned.append))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_file, "_FEW", 0)
+        patch.setattr(line_file, "_BUFFER", size)
+        found = by_stretches(reader(path), kind)
+    assert found == (seen, seen, records, sorted(map(repr, scanned)), sorted(map(repr, problems)))
+
+
 # --- the shared cases -------------------------------------------------------------------------------------------
 
 
