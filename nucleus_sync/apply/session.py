@@ -135,7 +135,7 @@ class Session:
 
 
 def place_of(batch: Batch, _place: bytes) -> Where:
-    """An old batch knows the sources of its records, no longer the positions in them."""
+    """An old batch knows the sources of its records; the survey that follows finds the positions (`remember`)."""
     return Where(", ".join(batch.sources), "")
 
 

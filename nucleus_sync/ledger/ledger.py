@@ -344,6 +344,11 @@ class Ledger:
         with self.database.reading() as conn:
             return rejections.count(conn, address)
 
+    def place_rejections(self, address: str, places: Iterable[tuple[bytes, str, str]]) -> None:
+        """Note the file and position where rejected records lie now, by key."""
+        with self.database.transaction() as tx:
+            rejections.place(tx, streams.make(tx, address), places)
+
     def forget_rejections(self, address: str, keys: Iterable[bytes] | None = None) -> None:
         """Let rejected records be sent again: these, or all of the stream."""
         with self.database.transaction() as tx:

@@ -62,6 +62,15 @@ def add(tx: Transaction, stream: int, refused: Iterable[Rejection]) -> None:
         streams.unsettled(tx, stream)
 
 
+def place(tx: Transaction, stream: int, places: Iterable[tuple[bytes, str, str]]) -> None:
+    """Say anew where rejected records lie: (key, file, position)."""
+    tx.conn.executemany(
+        "UPDATE rejections SET file = ?1, position = ?2 WHERE stream = ?3 AND key = ?4"
+        " AND (file IS NOT ?1 OR position IS NOT ?2)",
+        ((file, position, stream, key) for key, file, position in places),
+    )
+
+
 def forget(tx: Transaction, stream: int, gone: Iterable[bytes] | None) -> None:
     """Drop the rejections of these keys, or all of the stream."""
     if not tx.conn.execute("SELECT 1 FROM rejections WHERE stream = ? LIMIT 1", (stream,)).fetchone():

@@ -58,6 +58,8 @@ class ChangeSet:
     """Rows (item key,): items whose annotations are deleted as a whole before their survivors are sent again."""
     touched: Spool = field(init=False)
     """Rows (key, stamp): equal content in other bytes; only the ledger takes note."""
+    resting: Spool = field(init=False)
+    """Rows (key, file, position): records as Nucleus refused them, and where they lie now."""
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     remote: dict[str, Change] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class ChangeSet:
 
     def __post_init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self.sent, self.gone, self.cleared, self.touched = (Spool(scratch) for _ in range(4))
+        self.sent, self.gone, self.cleared, self.touched, self.resting = (Spool(scratch) for _ in range(5))
         self.source = SourceCount(self.address)
 
     def without_rows(self) -> ChangeSet:

@@ -30,6 +30,7 @@ def remember(spec: Spec, ledger: Ledger, surveyed: Surveyed) -> None:
         source = changes.source
         ledger.set_problems(declared.address, source.invalid, source.findings, changes.listed)
         _touch(ledger, changes)
+        _place(ledger, changes)
         if changes.outlived:
             ledger.forget_rejections(declared.address, changes.outlived)
         if changes.is_empty and changes.token:
@@ -63,6 +64,13 @@ def remember_applied(spec: Spec, ledger: Ledger, surveyed: Surveyed, ended: Mapp
 def _rests_more(ledger: Ledger, changes: ChangeSet) -> bool:
     """Whether Nucleus refused records in this apply that the survey doesn't count."""
     return ledger.rejected_count(changes.address) != changes.counts["resting"]
+
+
+def _place(ledger: Ledger, changes: ChangeSet) -> None:
+    """Where refused records lie: a job that outlived its apply is settled without knowing it, and files move on."""
+    rows = iter(changes.resting)
+    while portion := list(islice(rows, _TOUCHED_AT_ONCE)):
+        ledger.place_rejections(changes.address, portion)
 
 
 def _touch(ledger: Ledger, changes: ChangeSet) -> None:

@@ -407,9 +407,7 @@ class StreamSurvey:
         kept_image = before[RAW_SIZE:].startswith(OTHER_IMAGE)
         takes_up = kept_image and self.replaces_images
         if refused is not None and refused[RAW_SIZE:] == content and not equal and not takes_up:
-            changes.counts["resting"] += 1
-            if before:
-                self._beside.rests(self.stream.source_of(place), self.stream.where(place), key)
+            self._rests(candidate, changes)
             return None
         if equal and not again:
             changes.counts["unchanged"] += 1
@@ -419,6 +417,13 @@ class StreamSurvey:
         does = RESEND if equal else UPDATE if before not in _NOT_CONFIRMED else CREATE
         changes.counts["unchanged"] += does == RESEND
         return Change(place, key, stamp, does, before[RAW_SIZE:])
+
+    def _rests(self, refused: Candidate, changes: ChangeSet) -> None:
+        where = self.stream.where(refused.place)
+        changes.counts["resting"] += 1
+        changes.resting.add((refused.key, where.file, where.position))
+        if refused.before:
+            self._beside.rests(self.stream.source_of(refused.place), where, refused.key)
 
     def _report(self, place: bytes, key: bytes, cause: str, detail: str, fix: str | None = None) -> None:
         where = self.stream.where(place)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import nucleus
@@ -11,6 +16,7 @@ import pytest
 from .project import Project, write_lines
 from .tiny import edit, truth
 
+DRIVER = Path(__file__).parents[1] / "crash" / "driver.py"
 REFUSE_ONE = {
     "match": {"job": "uploadAnnotations"},
     "effect": {"reject": {"indices": [1], "error": "Injected fault: too blurry."}},
@@ -170,3 +176,24 @@ def test_many_rejections_are_counted_and_a_few_are_named(tiny: Project) -> None:
     assert answer.err.count("  ! dataset.tiny.annotations  reference_id") == 3
     assert "Nucleus rejected 6 records (3 more than named above); see: nucleus-sync errors" in answer.err
     assert len(tiny("errors", "--json").lines()) == 6
+
+
+def test_what_outlived_its_apply_is_named_with_its_place_too(tiny: Project) -> None:
+    """Settling knows the sources of a batch only; the survey behind it finds the records in them."""
+    tiny.emulator.inject([REFUSE_ONE, {"match": {"job": "uploadAnnotations"}, "effect": {"slow": 0.5}}])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUCLEUS")} | tiny.environ
+    driver = [sys.executable, str(DRIVER), str(tiny.folder), os.devnull, "batch submitted", "3"]
+    assert subprocess.run(driver, env=kept, check=False, timeout=100).returncode == -signal.SIGKILL
+    tiny.emulator.inject(None)
+    tiny.apply()
+    error = _only_error(tiny)
+    assert "too blurry" in error["reason"]
+    number = int(error["key"]["annotation_id"]) - 10
+    assert (error["file"], error["position"]) == ("truth.json", f"annotations[{number}]")
+
+
+def test_a_place_follows_the_record(refused: Project) -> None:
+    number = int(_only_error(refused)["key"]["annotation_id"]) - 10
+    edit(truth(refused), lambda coco: coco["annotations"].reverse())
+    refused.assert_settled()
+    assert _only_error(refused)["position"] == f"annotations[{5 - number}]"
