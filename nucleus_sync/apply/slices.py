@@ -9,6 +9,7 @@ from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, Candidate, NotFound, OutcomeUnknown, Undecided
 from nucleus_sync.events import Note
 from nucleus_sync.plan.steps import Action, Step
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN
 from nucleus_sync.survey.slices import MEMBER
 
 _MEMBERS_AT_ONCE = 10_000
@@ -28,8 +29,8 @@ async def keep_slice(runtime: Runtime, step: Step) -> None:
 
 async def _delete(runtime: Runtime, step: Step) -> None:
     slice_id = runtime.nucleus_id(step.address)
-    keys = [key for key, _ in runtime.ledger.known(step.address)]
-    runtime.ledger.doubt(step.address, keys)
+    # Not `doubt`: a member that was perhaps never added would be added once more, to a slice that is perhaps gone.
+    runtime.ledger.adopt(step.address, [(key, CONTENT_UNKNOWN) for key, _ in runtime.ledger.known(step.address)])
     try:
         await runtime.api.slices.delete(slice_id)
     except NotFound:
@@ -78,5 +79,7 @@ async def _fill(runtime: Runtime, step: Step, dataset_id: str) -> None:
     slice_id = runtime.nucleus_id(step.address)
     members = (key for (key,) in runtime.slices[step.address].added)
     while keys := list(islice(members, _MEMBERS_AT_ONCE)):
+        # A member that is in without our knowing would stay when the spec drops it: the answer may be lost, or we.
+        runtime.ledger.doubt(step.address, keys)
         await runtime.api.slices.append(slice_id, dataset_id, [key.decode() for key in keys])
         runtime.ledger.adopt(step.address, [(key, MEMBER) for key in keys])

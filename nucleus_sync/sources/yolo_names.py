@@ -20,7 +20,8 @@ from nucleus_sync.spec.source import YoloSource
 _USUAL = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _LISTS = ("obj.names", "classes.txt", "classes.names", "names.txt", "_darknet.labels")
 _FOLDERS = ("path", "train", "val", "test")
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 1 << 20
+"""Tens of thousands of classes; more is some other file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,10 @@ def _has_names(path: os.PathLike[str]) -> bool:
 def _text(place: str, shown: str) -> str:
     try:
         with open(place, "rb") as file:
-            return file.read(_MOST_BYTES).decode("utf-8-sig")
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise SourceError("is larger than 1 MiB: that names no classes", where=shown, fix="correct `data`")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise SourceError(f"can't be read: {error.strerror}", where=shown, fix="correct `data`") from None
     except UnicodeDecodeError:
@@ -98,6 +102,8 @@ def _document(text: str, shown: str) -> dict[str, Any]:
         document = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         raise SourceError(f"is no YAML: {' '.join(str(error).split())}", where=shown) from None
+    except RecursionError:
+        raise SourceError("is nested too deeply", where=shown) from None
     if not isinstance(document, dict):
         raise SourceError("is no YAML mapping with `names`", where=shown)
     return document

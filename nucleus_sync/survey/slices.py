@@ -11,10 +11,10 @@ import msgspec
 from xxhash import xxh3_128, xxh3_128_digest
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.ledger.known import in_doubt
 from nucleus_sync.plan.diff import Presence, outer_join
 from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.steps import Action, Holds, Step
+from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, MAYBE_THERE
 from nucleus_sync.records.item import LocalItem
 from nucleus_sync.records.key import item_key
 from nucleus_sync.records.record import Record
@@ -129,13 +129,13 @@ class SliceSurvey:
         gone = unchanged = 0
         digest = xxh3_128()
         for key, desired, stamp in outer_join(self._sound(members), known):
-            if desired is None or (stamp is not None and in_doubt(stamp)):
+            if desired is None or stamp == CONTENT_UNKNOWN:
                 gone += 1  # where it, or the slice itself, was only perhaps deleted, a new slice is sure to be right
             if desired is None:
                 continue
             digest.update(key + b"\x00")
             everyone.add((key,))
-            if stamp is None or key in self.made_anew:
+            if stamp is None or stamp == MAYBE_THERE or key in self.made_anew:
                 added.add((key,))
             else:
                 unchanged += 1

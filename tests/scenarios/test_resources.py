@@ -285,6 +285,18 @@ def test_a_slice_grows_shrinks_and_goes(street: Project, client: nucleus.Nucleus
     assert len(street.dataset()["items"]) == 4
 
 
+def test_a_member_whose_addition_is_in_doubt_goes_when_the_spec_drops_it(street: Project) -> None:
+    _done(street)
+    _change(street, "datasets", "street", "slices", "some", to={"reference_ids": ["a.jpg"]})
+    street.emulator.inject([{"match": {"path": "slice/", "times": 1}, "effect": {"malformed": True}}])
+    assert street.apply()["exit_code"] != 0
+    street.emulator.inject(None)
+    assert [one["items"] for one in street.dataset()["slices"]] == [["a.jpg"]]
+    _change(street, "datasets", "street", "slices", "some", to={"reference_ids": ["b.jpg"]})
+    _done(street)
+    assert [one["items"] for one in street.dataset()["slices"]] == [["b.jpg"]]
+
+
 def test_without_prune_a_removed_slice_stays(street: Project) -> None:
     _change(street, "datasets", "street", "slices", "some", to={"reference_ids": ["a.jpg"]})
     _done(street)

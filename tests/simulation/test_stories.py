@@ -34,6 +34,7 @@ KNOWN: list[list[Step]] = [
     [("apply_clean", 0), ("put_box", 3), ("apply_with_bad_jobs", 0), ("apply_clean", 0)],
     [("apply_clean", 0), ("add_item", 1), ("die", 20), ("somebody_else", 1), ("apply_clean", 0)],
     [("apply_clean", 0), ("remove_item", 0), ("add_item", 1), ("add_picture", 2), ("die", 30), ("remove_box", 0)],
+    [("die", 72), ("pick_members", 2), ("apply_under_faults", 177), ("pick_members", 1), ("apply_clean", 0)],
 ]
 
 

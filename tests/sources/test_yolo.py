@@ -215,3 +215,15 @@ def test_what_is_wrong_with_a_line(tmp_path: Path, line: str, said: str) -> None
     found = labels(export(tmp_path, {"a": line}), tmp_path)
     assert not found.records
     assert said in found.text()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("names: " + "[" * 5000, "is nested too deeply"),
+        ("names: [cat] # " + "x" * (1 << 20), "larger than 1 MiB"),
+    ],
+)
+def test_names_that_are_no_names_are_refused(tmp_path: Path, names: str, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        labels(export(tmp_path, {"a": "0 0.5 0.5 0.5 0.5"}, names), tmp_path)
