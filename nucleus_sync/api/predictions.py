@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from nucleus_sync.api.annotations import small_upload
 from nucleus_sync.api.calls import Call, get, given, post
 from nucleus_sync.api.exchange import Exchange
 from nucleus_sync.api.retry import Safety
-from nucleus_sync.api.wire import CopiedPredictions, Json, UploadTally, stamped
+from nucleus_sync.api.wire import CopiedPredictions, Json, UploadTally, stamped, stamped_one_by_one
 from nucleus_sync.records.annotation import Annotation
 
 
@@ -45,14 +47,15 @@ class Predictions:
         segments = ("dataset", dataset_id, "modelRun", run_id, "uploadPredictions")
         return await self._upload(segments, predictions, update, trained_slice_id)
 
-    async def all(self, dataset_id: str, model_id: str) -> list[Json]:
+    async def all(self, dataset_id: str, model_id: str) -> Iterator[Json]:
         """All predictions of a model on a dataset in one answer, which may take too long for big sets."""
         call = get("dataset", dataset_id, "model", model_id, "export")
-        return stamped({}, await self._exchange.json(call, dict[str, Any]))
+        return stamped_one_by_one(await self._exchange.json(call, dict[str, msgspec.Raw]))
 
-    async def all_of_run(self, run_id: str) -> list[Json]:
+    async def all_of_run(self, run_id: str) -> Iterator[Json]:
         """All predictions of a run in one answer."""
-        return stamped({}, await self._exchange.json(get("modelRun", run_id, "ungrouped"), dict[str, Any]))
+        call = get("modelRun", run_id, "ungrouped")
+        return stamped_one_by_one(await self._exchange.json(call, dict[str, msgspec.Raw]))
 
     async def on_item(self, dataset_id: str, model_id: str, reference_id: str) -> list[Json]:
         """A model's predictions on one item."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, ValidationError, field
+from msgspec.json import decode
+
+from nucleus_sync.errors import ApiError
 
 Json = dict[str, Any]
 
@@ -327,10 +331,27 @@ def stamped(item: Json, by_type: Json) -> list[Json]:
     records: list[Json] = []
     for kind in RECORD_TYPES:
         found = by_type.get(kind)
-        for record in [found] if isinstance(found, dict) else found or []:
-            kind_in = "mask" if kind == "segmentation" else kind
-            records.append({"reference_id": reference_id, **record, "type": kind_in})
+        each = [found] if isinstance(found, dict) else found or []
+        records += [{"reference_id": reference_id, **record, "type": _kind_in(kind)} for record in each]
     return records
+
+
+def stamped_one_by_one(by_type: dict[str, Raw]) -> Iterator[Json]:
+    """The same for an answer of any length, which stays the text that it is; records name their items themselves.
+
+    Raises ApiError for what is no list of objects.
+    """
+    try:
+        for kind in RECORD_TYPES:
+            raw = by_type.get(kind)
+            for record in decode(raw, type=list[Raw] | None) or () if raw else ():
+                yield {"reference_id": None, **decode(record, type=Json), "type": _kind_in(kind)}
+    except ValidationError as error:
+        raise ApiError(f"an answer without usable records: {error}") from None
+
+
+def _kind_in(kind: str) -> str:
+    return "mask" if kind == "segmentation" else kind
 
 
 RECORD_TYPES = ("box", "line", "polygon", "keypoints", "cuboid", "category", "multicategory", "segmentation")

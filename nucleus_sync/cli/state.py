@@ -9,6 +9,8 @@ import rich_click as click
 from nucleus_sync.cli.call import Call, global_flags
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nucleus_sync.ledger.ledger import Ledger
 
 
@@ -106,16 +108,19 @@ def rm(address: str) -> None:
     """Forget a resource or stream with all beneath it; Nucleus keeps what it has.
 
     What is still declared is made anew by the next apply. To take it up again instead, use import.
+    A copy of the ledger is kept first.
     """
     call = Call.current()
     with call.workspace() as space, space.locked() as ledger:
         gone = entries(ledger, address)
         if not gone:
             raise _nothing_at(ledger, address)
+        copy = ledger.keep_copy()
         run = ledger.begin_run(f"state rm {address}", "")
         ledger.forget_resource(address)
         ledger.finish_run(run, 0, {})
-    _answer(call, {"forgotten": [one["address"] for one in gone]}, f"Forgotten: {_names(gone)}. Nucleus still has it.")
+    text = f"Forgotten: {_names(gone)}. Nucleus still has it. {_kept(copy)}"
+    _answer(call, {"forgotten": [one["address"] for one in gone], "copy": str(copy)}, text)
 
 
 @command.command("mv")
@@ -123,11 +128,15 @@ def rm(address: str) -> None:
 @click.argument("new")
 @global_flags
 def mv(address: str, new: str) -> None:
-    """Call a dataset, model or evaluation by another name, so that renaming it in the spec changes nothing."""
+    """Call a dataset, model or evaluation by another name, so that renaming it in the spec changes nothing.
+
+    A copy of the ledger is kept first.
+    """
     call = Call.current()
     check_move(address, new)
     with call.workspace() as space, space.locked() as ledger:
         moved = entries(ledger, address)
+        copy = ledger.keep_copy()
         run = ledger.begin_run(f"state mv {address} {new}", "")
         try:
             ledger.move(address, new)
@@ -135,8 +144,8 @@ def mv(address: str, new: str) -> None:
             ledger.finish_run(run, 1, {})
             raise
         ledger.finish_run(run, 0, {})
-    text = f"Moved {len(moved)} entries from {address} to {new}; let the spec say the same."
-    _answer(call, {"moved": {"from": address, "to": new}}, text)
+    text = f"Moved {len(moved)} entries from {address} to {new}; let the spec say the same. {_kept(copy)}"
+    _answer(call, {"moved": {"from": address, "to": new}, "copy": str(copy)}, text)
 
 
 _MOVABLE = ("dataset", "model", "evaluation")
@@ -171,6 +180,12 @@ def _names(gone: list[dict[str, Any]]) -> str:
     from nucleus_sync.render.text import visible
 
     return ", ".join(visible(one["address"]) for one in gone)
+
+
+def _kept(copy: Path) -> str:
+    from nucleus_sync.render.text import visible
+
+    return f"The ledger as it was is kept as {visible(str(copy))}."
 
 
 def _answer(call: Call, values: dict[str, Any], text: str) -> None:

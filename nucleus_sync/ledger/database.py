@@ -12,7 +12,7 @@ from pathlib import Path
 from nucleus_sync.errors import LedgerError, Locked
 from nucleus_sync.ledger import disk
 from nucleus_sync.ledger.complaints import damaged, translated
-from nucleus_sync.ledger.migrations import MIGRATIONS, VERSION, Migration, migrate
+from nucleus_sync.ledger.migrations import MIGRATIONS, VERSION, Migration, keep_copy, migrate
 from nucleus_sync.ledger.oslock import is_held, lock_path
 from nucleus_sync.records.fingerprint import VERSION as FINGERPRINT_VERSION
 
@@ -88,6 +88,12 @@ class Database:
     def now(self) -> float:
         """The time, by the ledger's clock."""
         return self._clock()
+
+    def keep_copy(self, name: str) -> Path:
+        """Copy the file to `ledger.db.NAME.bak`. Raises LedgerError where there is no room for it."""
+        assert self.path is not None  # noqa: S101  (only a file is ever mended by hand)
+        with self._turn, translated(self.path):
+            return keep_copy(self._conn, self.path, name)
 
     def check(self) -> None:
         """Read every page of the file. Raises LedgerError when it is damaged."""

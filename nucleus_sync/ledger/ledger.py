@@ -174,6 +174,10 @@ class Ledger:
             resources.forget(tx, address)
         self._checkpoint("resource forgotten")
 
+    def keep_copy(self) -> Path:
+        """Before something is mended by hand: a copy beside the file, named after the serial."""
+        return self.database.keep_copy(f"serial-{self.serial}")
+
     def move(self, address: str, new_address: str) -> None:
         """Call a resource or stream, and everything beneath it, by another address."""
         with self.database.transaction() as tx:

@@ -25,7 +25,7 @@ def migrate(conn: sqlite3.Connection, path: Path, version: int, steps: Mapping[i
     found: int = conn.execute("PRAGMA user_version").fetchone()[0]
     if found == version:
         return None
-    copy = copy_before(conn, path, found)
+    copy = keep_copy(conn, path, f"v{found}")
     # Not needed on an ordinary start, where its import would be most of the time.
     from sqlite_utils import Database as Tables
 
@@ -49,9 +49,9 @@ def migrate(conn: sqlite3.Connection, path: Path, version: int, steps: Mapping[i
     return copy
 
 
-def copy_before(conn: sqlite3.Connection, path: Path, version: int) -> Path:
-    """Copy the ledger as it is, WAL included, to `ledger.db.v1.bak`, private and durable."""
-    target = path.with_name(f"{path.name}.v{version}.bak")
+def keep_copy(conn: sqlite3.Connection, path: Path, name: str) -> Path:
+    """Copy the ledger as it is, WAL included, to `ledger.db.NAME.bak`, private and durable."""
+    target = path.with_name(f"{path.name}.{name}.bak")
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

@@ -20,7 +20,14 @@ from nucleus_sync.records.annotation import (
     Point,
     Polygon,
 )
-from nucleus_sync.records.complaint import REMOTE_SCHEMES, Complaint, metadata_complaints, number_words, plain
+from nucleus_sync.records.complaint import (
+    REMOTE_SCHEMES,
+    Complaint,
+    metadata_complaints,
+    number_words,
+    plain,
+    text_complaints,
+)
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Record
@@ -55,6 +62,7 @@ def _item(item: Item) -> Iterator[Complaint]:
             "image_url has no scheme that Nucleus reads (http, https, s3, gs)",
             f"image_url {item.image_url!r}",
         )
+    yield from text_complaints("image_url", item.image_url)
     yield from metadata_complaints(item.metadata)
 
 
@@ -82,6 +90,8 @@ def _label(record: Any) -> Iterator[Complaint]:
     labels = record.labels if isinstance(record, MultiCategory) else [record.label]
     if not labels or not all(labels):
         yield Complaint("label is empty", "label is empty")
+    for label in labels:
+        yield from text_complaints("label", label)
     if not isinstance(record, Category | MultiCategory) and not record.annotation_id:
         yield Complaint("annotation_id is empty", "annotation_id is empty")
 

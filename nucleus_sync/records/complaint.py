@@ -25,19 +25,32 @@ def metadata_complaints(metadata: dict[str, Any]) -> Iterator[Complaint]:
     for key, value in metadata.items():
         if not key:
             yield Complaint("metadata key is empty", "metadata holds an empty key", grave=False)
+        yield from text_complaints("a metadata key", key)
         yield from _value(key, value)
+
+
+def text_complaints(name: str, text: str) -> Iterator[Complaint]:
+    """JSON can spell half a character (a lone surrogate), which is no text and can't be sent."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        yield Complaint("not Unicode text", f"{name} holds half a character (a lone surrogate)")
 
 
 def _value(key: str, value: Any) -> Iterator[Complaint]:
     match value:
         case float() if not isfinite(value):
             yield Complaint("number is not finite", f"metadata key {key} is {number_words(value)}")
-        case str() if len(value) > LONGEST_METADATA:
-            yield Complaint(
-                "metadata value is very long", f"metadata key {key}: {len(value):,} characters", grave=False
-            )
+        case str():
+            if len(value) > LONGEST_METADATA:
+                said = f"metadata key {key}: {len(value):,} characters"
+                yield Complaint("metadata value is very long", said, grave=False)
+            yield from text_complaints(f"metadata key {key}", value)
         case dict():
             for inner, inner_value in value.items():
+                yield from text_complaints(f"a key of metadata key {key}", inner)
                 yield from _value(f"{key}.{inner}", inner_value)
         case list():
             for number, inner_value in enumerate(value):

@@ -3,15 +3,17 @@
 A stamp is what the ledger keeps of a record, 24 bytes:
 
     raw     8   hash of the source's own bytes and of what the reader adds to them; zeros: look at the record again
-    whole   8   hash of the record's content
+    whole   8   hash of the record's content; of items and scenes four bytes of it and four more of their metadata's,
+                which is all that can be compared where Nucleus gives an image back under a URL of its own
     parts   8   two bytes each of four parts, only to say *what* changed
 
-Contents are hashed as MessagePack of the values with sorted keys (as JSON where an integer doesn't fit into 64 bits);
-VERSION rises when that changes.
+Contents are hashed as MessagePack of the values with sorted keys (as JSON where an integer doesn't fit into 64 bits),
+metadata with 1.0 as 1, which JSON doesn't tell apart; VERSION rises when that changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +39,11 @@ CONTENT_UNKNOWN = bytes(RAW_SIZE) + b"\xff" * CONTENT_SIZE
 OTHER_IMAGE = b"\xfe" * 8
 """In place of the hash of the whole: an item that is there as it was sent but for its image, which Nucleus kept."""
 
+OF_METADATA = slice(4, 8)
+"""Where the content hash of an item or a scene has four more bytes of its metadata's."""
+_SCENES = frozenset({LidarScene, VideoScene})
+_TOLD_BY_METADATA = frozenset({Item, LocalItem, LidarScene, VideoScene})
+
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode_json = msgspec.json.Encoder(order="deterministic").encode
 _IMAGE = slice(8, 10)
@@ -55,6 +62,32 @@ def pack(value: Any) -> bytes:
         return _encode(value)
     except OverflowError:
         return _encode_json(value)
+
+
+def pack_metadata(value: Any) -> bytes:
+    """The same for values that come back as JSON, where 1.0 and 1 are one number."""
+    try:
+        packed = _encode(value)
+    except OverflowError:
+        return _encode_json(_whole_numbers(value))
+    return _encode(_whole_numbers(value)) if _FLOAT in packed else packed
+
+
+_FLOAT = b"\xcb"
+"""Where MessagePack has a float; found elsewhere by chance, it costs a second look."""
+_EXACT = 2.0**53
+
+
+def _whole_numbers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _whole_numbers(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_whole_numbers(each) for each in value]
+        case float() if value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        case _:
+            return value
 
 
 def raw_hash(content: bytes | bytearray | memoryview, seed: int = 0) -> bytes:
@@ -76,26 +109,31 @@ def content_hash(record: Record) -> bytes:
         return _of_item(record)  # type: ignore[arg-type]
     if kind is Polygon or kind is Box:
         hashed = [_hashed((record.__struct_config__.tag, record.geometry)), _label_hashed(record.label)]  # type: ignore[union-attr]
-        hashed.append(_hashed(record.metadata) if record.metadata else _NO_METADATA)  # type: ignore[union-attr]
+        hashed.append(_hashed(record.metadata, pack_metadata) if record.metadata else _NO_METADATA)  # type: ignore[union-attr]
         attributes = _attributes(record)
         hashed.append(_NO_ATTRIBUTES if attributes == _NOTHING_GIVEN else _hashed(attributes))
     else:
-        hashed = [_hashed(part) for part in _parts(record)]
+        first, second, metadata, last = _parts(record)
+        last_packed = pack_metadata if kind in _SCENES else pack
+        hashed = [_hashed(first), _hashed(second), _hashed(metadata, pack_metadata), _hashed(last, last_packed)]
     (one, a), (two, b), (three, c), (four, d) = hashed
-    return xxh3_64_digest(b"%b\x00%b\x00%b\x00%b" % (one, two, three, four), VERSION) + a + b + c + d
+    whole = xxh3_64_digest(b"%b\x00%b\x00%b\x00%b" % (one, two, three, four), VERSION)
+    if kind in _TOLD_BY_METADATA:
+        whole = whole[:4] + xxh3_64_digest(three)[2:6]
+    return whole + a + b + c + d
 
 
 def _of_item(item: Item) -> bytes:
     """The content hash of an item with neither size nor embedding."""
-    image, metadata = _encode(item.image_url), pack(item.metadata)
+    image, metadata = _encode(item.image_url), pack_metadata(item.metadata)
     whole = xxh3_64_digest(b"%b\x00%b\x00%b\x00%b" % (image, _NO_SIZE[0], metadata, _NOTHING[0]), VERSION)
-    image_part, metadata_part = xxh3_64_digest(image)[:2], xxh3_64_digest(metadata)[:2]
-    return b"%b%b%b%b%b" % (whole, image_part, _NO_SIZE[1], metadata_part, _NOTHING[1])
+    image_part, of_metadata = xxh3_64_digest(image)[:2], xxh3_64_digest(metadata)
+    return b"%b%b%b%b%b%b" % (whole[:4], of_metadata[2:6], image_part, _NO_SIZE[1], of_metadata[:2], _NOTHING[1])
 
 
-def _hashed(part: Any) -> tuple[bytes, bytes]:
+def _hashed(part: Any, packing: Callable[[Any], bytes] = pack) -> tuple[bytes, bytes]:
     """A part as it goes into the whole, and its own hash."""
-    packed = pack(part)
+    packed = packing(part)
     return packed, xxh3_64_digest(packed)[:2]
 
 
@@ -119,10 +157,12 @@ def is_painted(content: bytes) -> bool:
 
 def changed_parts(kind: Kind, before: bytes, after: bytes) -> list[str]:
     """The names of the parts in which two content hashes differ; empty when only the whole tells."""
+    told = kind in (Kind.ITEMS, Kind.SCENES) and before[OF_METADATA] != after[OF_METADATA]
     changed = [
         name
         for number, name in enumerate(_PARTS[kind])
         if before[8 + 2 * number : 10 + 2 * number] != after[8 + 2 * number : 10 + 2 * number]
+        or (told and name == "metadata")
     ]
     return list(dict.fromkeys(changed))
 

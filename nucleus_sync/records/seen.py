@@ -17,7 +17,16 @@ import msgspec
 from xxhash import xxh3_64_digest
 
 from nucleus_sync.records.annotation import Annotation
-from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, LOOK_AGAIN, RAW_SIZE, VERSION, content_hash, pack
+from nucleus_sync.records.fingerprint import (
+    CONTENT_UNKNOWN,
+    LOOK_AGAIN,
+    OF_METADATA,
+    RAW_SIZE,
+    VERSION,
+    content_hash,
+    pack,
+    pack_metadata,
+)
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Record
@@ -32,7 +41,7 @@ _LABELS = slice(10, 12)
 
 def seen_item(url: str, metadata: dict[str, Any]) -> bytes:
     """Sixteen bytes for an item that Nucleus gave back."""
-    packed = pack(metadata)
+    packed = pack_metadata(metadata)
     return xxh3_64_digest(pack(url) + packed, VERSION) + xxh3_64_digest(packed, VERSION)
 
 
@@ -72,7 +81,8 @@ def known_stamp(seen: bytes, record: Record) -> bytes:
     same_metadata = seen[8:] == seen_item("", metadata)[8:]
     image = _other(content[8:10]) if same_metadata else content[8:10]
     parts = image + content[10:12] + (content[12:14] if same_metadata else _other(content[12:14])) + content[14:16]
-    return LOOK_AGAIN + CONTENT_UNKNOWN[:8] + parts
+    of_metadata = content[OF_METADATA] if same_metadata else _other(content[OF_METADATA])
+    return LOOK_AGAIN + CONTENT_UNKNOWN[:4] + of_metadata + parts
 
 
 def _other(part: bytes) -> bytes:

@@ -25,7 +25,7 @@ class Category:
 def categories_of(document: JsonFile, section: Section, file: str, seed: int) -> dict[Id, Category]:
     """The categories by id; `seed` goes into theirs and stands for the spec's options.
 
-    Raises SourceError where they are no list, or two different ones share an id.
+    Raises SourceError where they are no list, two different ones share an id, or a name is no text.
     """
     found: dict[Id, Category] = {}
     entries = document.value(section)
@@ -35,7 +35,14 @@ def categories_of(document: JsonFile, section: Section, file: str, seed: int) ->
         category_id = plain_id(entry.get("id")) if isinstance(entry, dict) else None
         if category_id is None:
             continue  # nothing can refer to it
-        category = _category(entry, seed)
+        try:
+            category = _category(entry, seed)
+        except UnicodeEncodeError:
+            raise SourceError(
+                f"category {quoted_id(category_id)} is not Unicode text: a name in it holds half a character",
+                where=file,
+                fix="give it a whole name; a lone surrogate stands for no character",
+            ) from None
         other = found.setdefault(category_id, category)
         if other.label != category.label:
             raise SourceError(

@@ -99,7 +99,7 @@ async def test_predictions_are_sent_and_read(emulator: Emulator, tmp_path: Path)
         request_id = await _put(api, tmp_path, ds, [_box(_item(1).reference_id)])
         outcome = await _ended(api, await api.uploads.trigger_predictions(ds, model, request_id, True))
         assert outcome.ending is Ending.DONE
-        assert len(await api.predictions.all(ds, model)) == 1
+        assert len(list(await api.predictions.all(ds, model))) == 1
         slice_id = await api.slices.create(ds, "all", [_item(1).reference_id])
         rows = [row async for row in api.slices.export_predictions(slice_id, model)]
         assert [len(row.records) for row in rows] == [1]

@@ -66,6 +66,9 @@ def local(**more: object) -> LocalItem:
         (item(), given(metadata={"n": 2}), True, "changed metadata"),
         (local(), given(), False, "verified"),
         (local(), given(metadata=None), False, "changed metadata"),
+        (local(metadata={"n": 1.0, "of": [{"m": 2}]}), given(metadata={"n": 1, "of": [{"m": 2.0}]}), False, "verified"),
+        (item(metadata={"n": 1.0, "of": [{"m": 2}]}), given(metadata={"n": 1, "of": [{"m": 2.0}]}), True, "verified"),
+        (local(metadata={"n": 0.5}), given(metadata={"n": 1}), False, "changed metadata"),
     ],
 )
 def test_items(tmp_path: Path, record: Record, remote: Remote, urls: bool, wanted: str) -> None:
@@ -125,3 +128,12 @@ def test_a_record_that_is_told_twice_counts_once(tmp_path: Path) -> None:
     comparison = Comparison("dataset.s.annotations", Kind.ANNOTATIONS, tmp_path)
     comparison.weigh_all([box(), box()], [])
     assert comparison.counts[What.ADDED] == 1
+
+
+def test_metadata_of_uploaded_images_is_compared_by_more_than_the_two_bytes_of_its_part(tmp_path: Path) -> None:
+    """A change in 65,536 would go unseen otherwise."""
+    part = content_hash(local(metadata={"n": 0}))[12:14]
+    other = next(n for n in range(1, 1 << 20) if content_hash(local(metadata={"n": n}))[12:14] == part)
+    known = RAW + content_hash(local(metadata={"n": 0}))
+    found = weighed(tmp_path, Kind.ITEMS, given(metadata={"n": other}), known, urls=False)
+    assert found == "changed metadata"

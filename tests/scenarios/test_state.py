@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .project import Project
 from .test_locks import holding
 
@@ -44,6 +46,19 @@ def test_state_show_tells_what_is_known_of_one_address(applied: Project) -> None
     missing = applied("state", "show", "dataset.tiny.annotation")
     assert missing.code == 64
     assert "did you mean dataset.tiny.annotations?" in missing.err
+
+
+def test_a_copy_is_kept_before_anything_is_mended(applied: Project) -> None:
+    before = addresses(applied)
+    answer = applied("state", "rm", "dataset.tiny", "--json").json()
+    copy = Path(answer["copy"])
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert "is kept as" in applied.ok("state", "mv", "model.cnn", "model.net").out
+    copy.replace(applied.folder / ".nucleus-sync" / "ledger.db")
+    for log in (applied.folder / ".nucleus-sync").glob("ledger.db-*"):
+        log.unlink()
+    assert addresses(applied) == before
+    applied.assert_settled()
 
 
 def test_a_forgotten_stream_is_planned_again_and_nucleus_keeps_it(applied: Project) -> None:

@@ -296,3 +296,19 @@ def test_any_bytes_are_read_or_refused(
         else:
             continue
         assert "annotations.json" in message
+
+
+@pytest.mark.parametrize("name", ["site", "of"])
+def test_half_a_character_in_metadata_is_no_text(name: str, tmp_path: Path) -> None:
+    images = [{**IMAGE, "site": "x\ud800", "of": {"k\udfff": [1]}}]
+    reader = coco(written(tmp_path, [BOX], images), image_url="s3://b/{file_name}", metadata={"m": f"{{{name}}}"})
+    assert "half a character (a lone surrogate)" in read(reader, Kind.ITEMS).text()
+    template = coco(written(tmp_path, [BOX], images), image_url="s3://b/{site}")
+    assert "image_url holds half a character" in read(template, Kind.ITEMS).text()
+
+
+@pytest.mark.parametrize("category", [{"name": "cat\ud800"}, {"name": "cat", "keypoints": ["nose\ud800"]}])
+def test_half_a_character_in_a_category_is_said_with_its_file(category: dict[str, Any], tmp_path: Path) -> None:
+    path = written(tmp_path, [BOX], categories=[{"id": 1, **category}])
+    with pytest.raises(SourceError, match="category 1 is not Unicode text"):
+        read(coco(path, image_url="s3://b/{file_name}"), Kind.ANNOTATIONS)
