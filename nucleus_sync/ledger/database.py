@@ -166,6 +166,8 @@ def open_to_read(path: Path, *, endpoint: str | None, clock: Clock, spec: str | 
     _check_sqlite()
     if not path.exists() or path.stat().st_size == 0:
         return _in_memory(endpoint or "", clock)
+    if path.is_dir():
+        raise LedgerError("this is a folder, no ledger", where=str(path), fix="set another path with settings.ledger")
     with translated(path):
         # SQLite wants to make its shared-memory file; where it can't, nobody can be writing either.
         sealed = not os.access(path.parent, os.W_OK) and not _has_left_log(path)

@@ -328,3 +328,11 @@ def test_a_network_file_system_is_recognised_by_its_mount(mounts: str, found: st
 def test_a_script_is_split_into_whole_statements() -> None:
     script = ["-- one; with a semicolon\nCREATE TABLE a (\n  b TEXT -- of; c\n);\n", "SELECT ';';\n"]
     assert list(statements("".join(script))) == script
+
+
+def test_a_folder_in_its_place_is_said(path: Path) -> None:
+    path.mkdir(parents=True)
+    for readonly in (True, False):
+        with pytest.raises(LedgerError, match=r"folder|directory") as caught:
+            Ledger.open(path, endpoint="embedded", readonly=readonly)
+        assert caught.value.where == str(path)
