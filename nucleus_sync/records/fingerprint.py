@@ -36,8 +36,8 @@ MAYBE_THERE = bytes(STAMP_SIZE)
 """Stamp of a record that was sent, or whose deletion was, and nobody knows whether that took place."""
 CONTENT_UNKNOWN = bytes(RAW_SIZE) + b"\xff" * CONTENT_SIZE
 """Stamp of a record that is there with unknown content: a change of it has an unknown outcome."""
-OTHER_IMAGE = b"\xfe" * 8
-"""In place of the hash of the whole: an item that is there as it was sent but for its image, which Nucleus kept."""
+OTHER_IMAGE = b"\xfe" * 4
+"""In place of the first four bytes of the whole, behind `LOOK_AGAIN`: an item that is there as it was sent but for its image, which Nucleus kept."""
 
 OF_METADATA = slice(4, 8)
 """Where the content hash of an item or a scene has four more bytes of its metadata's."""
@@ -182,7 +182,7 @@ def with_other_image(content: bytes, image: bytes | None) -> bytes:
     own = content[_IMAGE]
     kept = image if image not in (None, own) else bytes(byte ^ 0xFF for byte in own)
     assert kept is not None  # noqa: S101  (one of the two)
-    return LOOK_AGAIN + OTHER_IMAGE + kept + content[_IMAGE.stop :]
+    return LOOK_AGAIN + OTHER_IMAGE + content[OF_METADATA] + kept + content[_IMAGE.stop :]
 
 
 def _parts(record: Record) -> tuple[Any, Any, Any, Any]:

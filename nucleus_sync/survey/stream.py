@@ -404,7 +404,7 @@ class StreamSurvey:
         refused = self.known.rejected.get(key)
         if refused is not None:
             self._met.add(key)
-        kept_image = before[RAW_SIZE:].startswith(OTHER_IMAGE)
+        kept_image = before.startswith(LOOK_AGAIN + OTHER_IMAGE)
         takes_up = kept_image and self.replaces_images
         if refused is not None and refused[RAW_SIZE:] == content and not equal and not takes_up:
             self._rests(candidate, changes)
