@@ -93,7 +93,7 @@ class Api:
         self.jobs = Jobs(exchange)
         self.weights = Weights(exchange)
         self.uploads = Uploads(exchange, storage_endpoint)
-        self.poller = Poller(self.jobs, self._around)
+        self.poller = Poller(self.jobs, self._around, on_retry or (lambda _: None))
 
     def __repr__(self) -> str:
         return f"Api({self._transport!r})"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nucleus_sync.api.exchange import Surroundings
+from nucleus_sync.api.exchange import RetryNote, Surroundings
 from nucleus_sync.api.jobs import LISTING_LIMIT, Jobs
 from nucleus_sync.api.retry import ONCE
 from nucleus_sync.api.states import (
@@ -32,6 +32,9 @@ LISTING_AGE = 1.0
 """Seconds for which a listing is believed."""
 AT_ONCE = 8
 """Single calls in flight, so that uploads find free connections."""
+TOLD_FROM = 2.0
+"""Seconds of a wait from which on it is worth a word: a single lost answer isn't."""
+TOLD_EVERY = 60.0
 GRACE_FOR_UNKNOWN = 10.0
 """Seconds for which a new job may be unknown to the replica that answers."""
 
@@ -72,9 +75,12 @@ class _Listing:
 class Poller:
     """`api.poller`: one for all jobs of a client."""
 
-    def __init__(self, jobs: Jobs, surroundings: Surroundings) -> None:
+    def __init__(self, jobs: Jobs, surroundings: Surroundings, on_retry: Callable[[RetryNote], None]) -> None:
+        """`on_retry` is told, once a minute at most, that no answer comes."""
         self._jobs = jobs
         self._around = surroundings
+        self._on_retry = on_retry
+        self._told = float("-inf")
         self._watches: dict[str, _Watch] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._listing = _Listing(float("-inf"), frozenset())
@@ -126,7 +132,7 @@ class Poller:
             if number % ASK_ANYWAY and await self._is_listed_open(job_id, begun):
                 continue
             try:
-                status = await self._status(job_id)
+                status = await self._status(job_id, wait)
             except NotFound:
                 if self._around.clock() - begun > GRACE_FOR_UNKNOWN:
                     return JobOutcome(job_id, Ending.LOST, status, None, (), errors_complete=False)
@@ -140,19 +146,26 @@ class Poller:
             wait = max(wait, LISTING_AGE)
         return wait * (0.75 + 0.5 * self._around.chance())
 
-    async def _status(self, job_id: str) -> JobStatus | None:
+    async def _status(self, job_id: str, wait: float) -> JobStatus | None:
         """None where the answer did not come this time: polling is itself the repetition."""
         async with self._slots:
             try:
                 return await self._jobs.status(job_id, policy=ONCE)
-            except Unreachable:
-                return None
             except NotFound:
                 raise
             except ApiError as error:
-                if error.status is not None and error.status < 500:
+                is_passing = isinstance(error, Unreachable) or error.status is None or error.status >= 500
+                if not is_passing:
                     raise
+                self._tell(job_id, error, wait)
                 return None
+
+    def _tell(self, job_id: str, error: ApiError, wait: float) -> None:
+        """That Nucleus can't say how a job is; not of each, nor each time."""
+        now = self._around.clock()
+        if wait >= TOLD_FROM and now - self._told >= TOLD_EVERY:
+            self._told = now
+            self._on_retry(RetryNote("GET", f"job/{job_id}", 1, wait, error.what))
 
     async def _ended(self, status: JobStatus, ending: Ending) -> JobOutcome:
         if not needs_errors(status):

@@ -37,7 +37,8 @@ MAYBE_THERE = bytes(STAMP_SIZE)
 CONTENT_UNKNOWN = bytes(RAW_SIZE) + b"\xff" * CONTENT_SIZE
 """Stamp of a record that is there with unknown content: a change of it has an unknown outcome."""
 OTHER_IMAGE = b"\xfe" * 4
-"""In place of the first four bytes of the whole, behind `LOOK_AGAIN`: an item that is there as it was sent but for its image, which Nucleus kept."""
+"""In place of the first four bytes of the whole, behind `LOOK_AGAIN`: an item that is there as it was sent but for its
+image, which Nucleus kept."""
 
 OF_METADATA = slice(4, 8)
 """Where the content hash of an item or a scene has four more bytes of its metadata's."""

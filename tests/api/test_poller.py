@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nucleus_sync.api.client import Api
+from nucleus_sync.api.exchange import RetryNote
 from nucleus_sync.api.poller import CROWD
 from nucleus_sync.api.states import Ending, JobState
 from nucleus_sync.errors import CredentialsError
@@ -215,3 +216,15 @@ async def test_the_listing_asks_for_everything_by_name(api: Api, recorder: Recor
             "show_completed": True,
         },
     )
+
+
+async def test_an_outage_while_jobs_are_waited_for_is_told_once_a_minute(
+    api: Api, server: Server, time: FastTime, notes: list[RetryNote]
+) -> None:
+    server.statuses["job_1"] = [*[Reply(503, b"away")] * 60, "Completed"]
+    begun = time.now
+    assert (await api.poller.outcome("job_1", 3600)).ending is Ending.DONE
+    minutes = (time.now - begun) / 60
+    assert minutes > 3
+    assert 3 <= len(notes) <= minutes + 1
+    assert {note.path for note in notes} == {"job/job_1"}
