@@ -1,4 +1,4 @@
-"""The ledger and Nucleus brought together by hand: refresh, import, resolve, destroy, wired to a workspace."""
+"""The ledger and Nucleus brought together by hand: refresh, import, resolve, destroy, a trial; wired to a workspace."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nucleus_sync.apply.destroy import Destruction, assure_nothing_else, choose
 from nucleus_sync.apply.destroy import destroy as destroy_all
+from nucleus_sync.apply.image_trial import try_images as try_each
 from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.apply.session import place_of, terminable
 from nucleus_sync.apply.settle import settle
@@ -19,13 +20,24 @@ from nucleus_sync.refresh.look import Look
 from nucleus_sync.refresh.report import Report
 from nucleus_sync.refresh.write import write
 from nucleus_sync.survey.declared import check_targets, declared_streams, known_addresses
+from nucleus_sync.survey.first_images import first_images
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.workspace import Emit, Workspace
 
-__all__ = ["Destruction", "adopt", "candidates_of", "destroy", "drop_creation", "look", "refresh", "resolve"]
+__all__ = [
+    "Destruction",
+    "adopt",
+    "candidates_of",
+    "destroy",
+    "drop_creation",
+    "look",
+    "refresh",
+    "resolve",
+    "try_images",
+]
 
 T = TypeVar("T")
 
@@ -39,6 +51,20 @@ def look(space: Workspace, emit: Emit, *, targets: Sequence[str] = (), sample: i
             return await looking(space, ledger, api, emit, targets, sample).run()
 
     return _run(work)
+
+
+def try_images(space: Workspace) -> list[tuple[str, str | None]]:
+    """Sources whose images lie elsewhere, each with what Nucleus says against its first image, None where it takes it.
+
+    Makes a dataset for it and deletes that. Raises SourceError for a source that can't be read, ApiError.
+    """
+    found, images = space.credentials(), dict(first_images(space.loaded, space.scratch))
+
+    async def work() -> dict[str, str | None]:
+        async with space.make_api(found) as api:
+            return await try_each(api, images, space.scratch)
+
+    return list(_run(work).items()) if images else []
 
 
 def looking(

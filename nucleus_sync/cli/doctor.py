@@ -32,7 +32,11 @@ class Finding:
 @click.command("doctor")
 @global_flags
 def command() -> int:
-    """Check spec, key, endpoint, clock and ledger, and say what to do about what is wrong."""
+    """Check spec, key, endpoint, clock, ledger, and that Nucleus can read one image of each source.
+
+    \b
+    For the images a dataset named "nucleus-sync doctor …" is made, and deleted again.
+    """
     call = Call.current()
     findings = list(_examine(call))
     code = next((one.exit_code for one in findings if one.exit_code), int(Exit.DONE))
@@ -55,8 +59,11 @@ def _examine(call: Call) -> Iterator[Finding]:
         return
     with space:
         yield Finding("spec", f"{space.loaded.path} is valid")
-        yield from _checked("endpoint", lambda: _endpoint(space))
+        reached = list(_checked("endpoint", lambda: _endpoint(space)))
+        yield from reached
         yield from _checked("ledger", lambda: _ledger(space))
+        if not any(one.exit_code for one in reached) and not space.credentials().embedded:
+            yield from _checked("images", lambda: _images(space))
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -119,6 +126,23 @@ def _ledger(space: Workspace) -> Iterator[Finding]:
     if unknown := ledger.creations():
         names = ", ".join(one.address for one in unknown)
         yield Finding("ledger", f"it is unknown whether these were created: {names}", "the next apply finds out")
+
+
+def _images(space: Workspace) -> Iterator[Finding]:
+    """Local files need no check: an apply uploads them."""
+    from nucleus_sync.upkeep import try_images
+
+    tried = try_images(space)
+    for source, refused in tried:
+        if refused is None:
+            yield Finding("images", f"Nucleus reads the first image of source {source}")
+        else:
+            fix = "let Nucleus read that bucket or URL, or upload the files: `upload_to` of the source, or a local path"
+            yield Finding(
+                "images", f"Nucleus can't read the first image of source {source}: {refused}", fix, int(Exit.ERROR)
+            )
+    if not tried:
+        yield Finding("images", "no source has images that Nucleus would have to read from elsewhere")
 
 
 def _lines(findings: list[Finding], call: Call) -> Iterator[str]:

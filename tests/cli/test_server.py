@@ -19,9 +19,13 @@ REJECT_THE_SECOND = {
 
 
 @pytest.fixture
-def served(
-    quickstart: Typed, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Typed]:
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with Emulator(tmp_path_factory.mktemp("emulator"), faults=[REJECT_THE_SECOND]) as running:
+        yield running
+
+
+@pytest.fixture
+def served(quickstart: Typed, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Typed:
     (quickstart.folder / "nucleus.yaml").write_text(
         "version: 1\n"
         "sources:\n"
@@ -31,10 +35,9 @@ def served(
     )
     rows = "".join(f"{number}.jpg,{number}\n" for number in range(10))
     (quickstart.folder / "t.csv").write_text(f"frame,speed\n{rows}")
-    with Emulator(tmp_path_factory.mktemp("emulator"), faults=[REJECT_THE_SECOND]) as emulator:
-        monkeypatch.setenv("NUCLEUS_ENDPOINT", emulator.endpoint)
-        monkeypatch.setenv("NUCLEUS_API_KEY", KEY)
-        yield quickstart
+    monkeypatch.setenv("NUCLEUS_ENDPOINT", emulator.endpoint)
+    monkeypatch.setenv("NUCLEUS_API_KEY", KEY)
+    return quickstart
 
 
 def test_a_rejected_record_is_3_is_listed_and_then_rests(served: Typed) -> None:
@@ -74,6 +77,29 @@ def test_doctor_reaches_it(served: Typed) -> None:
     assert answer.code == 0
     assert "takes the key" in answer.out
     assert "clock" in answer.out
+
+
+def test_doctor_has_one_image_read_and_leaves_nothing_behind(served: Typed, emulator: Emulator) -> None:
+    assert "✓ images    Nucleus reads the first image of source table" in served("doctor").out
+    assert _deletes_what_it_made(emulator)
+
+
+def test_doctor_says_what_nucleus_says_against_an_image(served: Typed, emulator: Emulator) -> None:
+    refusal = {"match": {"job": "uploadDatasetItems"}, "effect": {"reject": {"indices": [0], "error": "No access."}}}
+    emulator.inject([refusal])
+    answer = served("doctor")
+    assert answer.code == 1
+    assert "✗ images    Nucleus can't read the first image of source table: Item 0.jpg: No access." in answer.out
+    assert "let Nucleus read that bucket" in answer.out
+    assert _deletes_what_it_made(emulator)
+
+
+def _deletes_what_it_made(emulator: Emulator) -> bool:
+    """Nucleus deletes datasets in its own time."""
+    calls = [(one["method"], one["path"].rpartition("/")[2], one["status"]) for one in emulator.requests()]
+    made = [call for call in calls if call[:2] == ("POST", "create")]
+    deleted = [call for call in calls if call[0] == "DELETE" and call[1].startswith("ds_")]
+    return len(made) == len(deleted) == 1 and deleted[0][2] == 200
 
 
 def test_without_a_key_apply_is_7_and_plan_needs_none(served: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
