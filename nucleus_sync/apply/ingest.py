@@ -36,6 +36,7 @@ from nucleus_sync.survey.metadata_names import remember_names
 
 _SCENE_JOBS = {"lidar": "uploadLidarScene", "video": "uploadVideoScene"}
 _key = itemgetter(1)
+_BEFORE = Change._fields.index("before")
 _PHOTO_UPLOADS = 16
 _PHOTO_JOBS = 256
 """Requests of ten images in flight, and their jobs that may be open: each is a small thing for both sides."""
@@ -137,8 +138,10 @@ def _job_type_of(batch: Batch, target: Target) -> str:
 
 def _suspect(row: Row) -> Suspect | None:
     """An item that is made anew was deleted before; all others that are known are updated."""
+    if not row[_BEFORE]:  # new, as a first apply's items are by the million
+        return None
     change = Change(*row)
-    is_known = change.before and (change.does != CREATE or not any(change.before))
+    is_known = change.does != CREATE or not any(change.before)
     return suspect(change.key, change.place, change.stamp, LOOK_AGAIN + change.before) if is_known else None
 
 
