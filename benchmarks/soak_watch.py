@@ -118,10 +118,13 @@ class Churn:
             writers.rewritten(self.images / name, self.known[name])
 
     def delete(self) -> None:
-        """Gone."""
+        """Gone, with the folders that are left empty: each that is watched takes memory."""
         for name in self.chance.sample(sorted(self.known), min(25, len(self.known) // 2)):
             del self.known[name]
             (self.images / name).unlink()
+            with suppress(OSError):
+                (self.images / name).parent.rmdir()
+                (self.images / name).parent.parent.rmdir()
 
     def label(self) -> None:
         """Labels of what is there."""

@@ -143,7 +143,8 @@ class Workspace:
         """What is remembered of media files; in memory where the ledger's folder is not there yet."""
         if self._facts is None:
             home = self.ledger_path.parent
-            self._facts = self._stack.enter_context(FileFacts(home / "cache.db" if home.is_dir() else None))
+            place = home / "cache.db" if home.is_dir() else None
+            self._facts = self._stack.enter_context(FileFacts(place, self.loaded.resolve))
         return self._facts
 
     def open_ledger(self, *, create: bool) -> Ledger:

@@ -129,9 +129,12 @@ class _Teller:
 
     def tell(self, event: Happening) -> None:
         """Write one event."""
+        from nucleus_sync.cli.progress import StatusLines
         from nucleus_sync.render import json
         from nucleus_sync.watch import happenings
 
+        if isinstance(event, happenings.RoundStarted):
+            self._lines = StatusLines(self._screen)  # its count of rejected records is one round's
         values = json.event_values(event)
         if self._screen.json:
             self._screen.answer(json.line(values | {"at": round(time.time(), 3)}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,15 +32,26 @@ CREATE TABLE facts (
     PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;
 """
+# The place up to which facts were swept; made when that first happens.
+_SWEPT = "CREATE TABLE IF NOT EXISTS swept (only INTEGER PRIMARY KEY, folder INTEGER, path BLOB) STRICT"
+_START = (-(1 << 62), b"")
+_SWEPT_AT_ONCE = 1_000
 _SELECT = "SELECT size, mtime_ns, inode, digest, width, height, invalid, finding FROM facts WHERE folder=? AND path=?"
 _Row = tuple[int, int, int, bytes, int, int, str, str]
 
 
 class FileFacts:
-    """A `FactsCache` in a SQLite file, or in memory. Whatever is wrong with that file, the work goes on without it."""
+    """A `FactsCache` in a SQLite file, or in memory. Whatever is wrong with that file, the work goes on without it.
 
-    def __init__(self, path: Path | None) -> None:
+    `resolve` says where a folder lies: then, for every file that was written down, closing looks after two others and
+    forgets those that are gone, so that there are never many more facts than files.
+    """
+
+    def __init__(self, path: Path | None, resolve: Callable[[str], Path] | None = None) -> None:
         self._conn = _open(path)
+        self._resolve = resolve
+        self._written = 0
+        self._is_first = _is_empty(self._conn)
         self._folders: dict[str, int] = {}
         self._fresh: dict[tuple[int, bytes], _Row] = {}
 
@@ -72,9 +84,37 @@ class FileFacts:
             self._conn.execute("BEGIN IMMEDIATE")
             self._conn.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._conn.execute("COMMIT")
+            self._written += len(rows)
         except sqlite3.Error:
             with suppress(sqlite3.Error):
                 self._conn.execute("ROLLBACK")
+
+    def sweep(self, number: int) -> None:
+        """Look after so many files, going on where the last sweep ended, and forget those that are gone."""
+        if self._resolve is None or not number:
+            return
+        with suppress(sqlite3.Error):
+            self._conn.execute(_SWEPT)
+            for start in range(0, number, _SWEPT_AT_ONCE):
+                if not self._sweep_some(self._resolve, min(_SWEPT_AT_ONCE, number - start)):
+                    return
+
+    def _sweep_some(self, resolve: Callable[[str], Path], number: int) -> bool:
+        """Whether there is more to sweep before it begins anew."""
+        begin = self._conn.execute("SELECT folder, path FROM swept").fetchone() or _START
+        found = self._conn.execute(
+            "SELECT folder, path FROM facts WHERE (folder, path) > (?, ?) ORDER BY folder, path LIMIT ?",
+            (*begin, number),
+        ).fetchall()
+        names = self._conn.execute("SELECT id, path FROM folders").fetchall()
+        roots = {folder: _root(resolve, name) for folder, name in names}
+        gone = [row for row in found if (root := roots.get(row[0])) is not None and _is_gone(root, row[1])]
+        more = len(found) == number
+        with self._conn:
+            self._conn.execute("BEGIN IMMEDIATE")
+            self._conn.executemany("DELETE FROM facts WHERE folder = ? AND path = ?", gone)
+            self._conn.execute("INSERT OR REPLACE INTO swept VALUES (1, ?, ?)", found[-1] if more else _START)
+        return more
 
     def close(self) -> None:
         """Write what is fresh, then close the file."""
@@ -84,7 +124,12 @@ class FileFacts:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and not self._is_first:
+            self.flush()
+            self.sweep(2 * self._written)
         self.close()
 
     def _folder(self, folder: str) -> int:
@@ -160,6 +205,32 @@ def _checked(conn: sqlite3.Connection) -> sqlite3.Connection:
 def _connect(place: str, *, uri: bool = False) -> sqlite3.Connection:
     # Two seconds at most: waiting for a cache is worse than doing without.
     return sqlite3.connect(place, timeout=2.0, isolation_level=None, check_same_thread=False, uri=uri)
+
+
+def _root(resolve: Callable[[str], Path], name: bytes) -> bytes | None:
+    """Where a folder lies; None for one that isn't there or is empty, as where a share is not mounted just now."""
+    with suppress(OSError, RuntimeError):
+        root = os.fsencode(resolve(os.fsdecode(name)))
+        with os.scandir(root) as entries:
+            return root if next(entries, None) is not None else None
+    return None
+
+
+def _is_gone(root: bytes, path: bytes) -> bool:
+    try:
+        os.stat(os.path.join(root, path))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is_empty(conn: sqlite3.Connection) -> bool:
+    try:
+        return conn.execute("SELECT 1 FROM facts LIMIT 1").fetchone() is None
+    except sqlite3.Error:
+        return True
 
 
 def _row(facts: Facts) -> _Row:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nucleus_sync.errors import LedgerError
-from nucleus_sync.ledger import batches, disk, history, known, problems, rejections, resources, streams
+from nucleus_sync.ledger import batches, disk, history, known, problems, rejections, resources, streams, tidy
 from nucleus_sync.ledger.batches import Batch, NewBatch
 from nucleus_sync.ledger.database import Clock, Database, open_database, open_to_read
 from nucleus_sync.ledger.history import Result, Run
@@ -402,9 +402,12 @@ class Ledger:
             return history.results(conn, address, limit)
 
     def begin_run(self, command: str, plan_digest: str) -> int:
-        """Note that a command starts; the run's number."""
+        """Note that a command starts; the run's number. Now and then the oldest history goes."""
         with self.database.transaction() as tx:
-            return history.begin_run(tx, command, plan_digest)
+            number = history.begin_run(tx, command, plan_digest)
+            if number % tidy.EVERY == 0:
+                tidy.tidy(tx)
+        return number
 
     def finish_run(self, run: int, exit_code: int, counts: Mapping[str, int]) -> None:
         """Note how it ended."""

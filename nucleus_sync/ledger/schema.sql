@@ -54,7 +54,7 @@ CREATE TABLE known (
     PRIMARY KEY (stream, key)
 ) STRICT, WITHOUT ROWID;
 
--- Batches of records, sent as one job or one call. The legal moves of `state` are in journal.py.
+-- Batches of records, sent as one job or one call; the newest 10,000 (tidy.py). The legal moves of `state` are in journal.py.
 CREATE TABLE batches (
     id          INTEGER PRIMARY KEY,
     address     TEXT NOT NULL,        -- of the stream
@@ -81,7 +81,7 @@ CREATE TABLE manifests (
     contents BLOB NOT NULL            -- keys, stamps and locators as manifest.py packs them
 ) STRICT;
 
--- Every job id that was ever ours, to tell our jobs from strangers'.
+-- Job ids that are ours, to tell our jobs from strangers'; the newest 10,000.
 CREATE TABLE jobs (
     job_id   TEXT PRIMARY KEY,
     address  TEXT NOT NULL,
@@ -135,7 +135,7 @@ CREATE TABLE metadata_types (
     PRIMARY KEY (stream, name)
 ) STRICT, WITHOUT ROWID;
 
--- Outcomes of evaluations.
+-- Outcomes of evaluations, the newest 1,000 of each.
 CREATE TABLE results (
     id      INTEGER PRIMARY KEY,
     address TEXT NOT NULL,            -- `evaluation.nightly`
@@ -145,7 +145,7 @@ CREATE TABLE results (
 ) STRICT;
 CREATE INDEX results_newest ON results (address, id);
 
--- History of the commands that changed something.
+-- History of the commands that changed something, the newest 10,000.
 CREATE TABLE runs (
     id          INTEGER PRIMARY KEY,
     command     TEXT NOT NULL,

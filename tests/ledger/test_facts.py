@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from pathlib import Path
 
 from hypothesis import given
@@ -67,3 +69,46 @@ def test_without_a_place_to_write_facts_last_one_run(tmp_path: Path) -> None:
             cache.remember("images", "a.jpg", FACTS)
             cache.flush()
             assert cache.recall("images", "a.jpg") == FACTS
+
+
+def numbers(cache: Path) -> list[str]:
+    with sqlite3.connect(cache) as conn:
+        return sorted(os.fsdecode(path) for (path,) in conn.execute("SELECT path FROM facts"))
+
+
+def test_there_are_never_many_more_facts_than_files(tmp_path: Path) -> None:
+    images, cache = tmp_path / "images", tmp_path / "cache.db"
+    images.mkdir()
+    for turn in range(30):
+        with FileFacts(cache, tmp_path.joinpath) as facts:
+            for old in images.iterdir():
+                old.unlink()
+            for number in range(10):
+                (images / f"{turn:02d}-{number}.jpg").touch()
+                facts.remember("images", f"{turn:02d}-{number}.jpg", FACTS)
+        assert len(numbers(cache)) <= 3 * 10
+    with FileFacts(cache, tmp_path.joinpath) as facts:
+        assert all(facts.recall("images", path.name) for path in images.iterdir())
+
+
+def test_a_sweep_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "there.jpg").touch()
+    cache = tmp_path / "cache.db"
+    with FileFacts(cache, tmp_path.joinpath) as facts:
+        for name in ("a.jpg", "b.jpg", "there.jpg", "x.jpg"):
+            facts.remember("images", name, FACTS)
+    for left in (["b.jpg", "there.jpg", "x.jpg"], ["there.jpg", "x.jpg"], ["there.jpg", "x.jpg"], ["there.jpg"]):
+        with FileFacts(cache, tmp_path.joinpath) as facts:
+            facts.sweep(1)
+        assert numbers(cache) == left
+
+
+def test_facts_of_a_share_that_is_not_mounted_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with FileFacts(tmp_path / "cache.db", tmp_path.joinpath) as facts:
+        facts.remember("empty", "a.jpg", FACTS)
+        facts.remember("missing", "b.jpg", FACTS)
+        facts.flush()
+        facts.sweep(10)
+    assert numbers(tmp_path / "cache.db") == ["a.jpg", "b.jpg"]
