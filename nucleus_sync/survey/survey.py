@@ -16,15 +16,11 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.plan.order import Placed
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Holds
-from nucleus_sync.records.complaint import Complaint
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
-from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_of_scene
-from nucleus_sync.sources.reader import FileState, Patience, Pick, Reader, Surroundings
-from nucleus_sync.sources.run_free import RunFreeReader
-from nucleus_sync.spool import Sorter
+from nucleus_sync.records.record import Kind
+from nucleus_sync.sources.reader import FileState, Patience
 from nucleus_sync.survey.beside import Together
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
@@ -38,12 +34,13 @@ from nucleus_sync.survey.declared import (
     undeclared_stream,
 )
 from nucleus_sync.survey.desired import DesiredStream
+from nucleus_sync.survey.inhabitants import Inhabitants
 from nucleus_sync.survey.lines import KeptLines
+from nucleus_sync.survey.openings import Openings
 from nucleus_sync.survey.planning import Planning, held_resources, shared_run
 from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.removed import Removed, find_removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_datasets
-from nucleus_sync.survey.scenes import Census, SceneReader, take_census
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.stream import Known, StreamSurvey
@@ -94,12 +91,7 @@ class Survey:
     patience: Patience | None = None
     touched: Touched | None = None
     """Look at these files alone. `run` raises TooNarrow where that doesn't do."""
-    _readers: dict[str, Reader] = field(default_factory=dict)
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
-    _items: dict[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)
-    _censuses: dict[str, Census] = field(default_factory=dict)
-    _refused: dict[str, dict[bytes, Complaint]] = field(default_factory=dict)
-    """Scenes by dataset that can't stand beside the others."""
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
     _lost: dict[str, frozenset[bytes]] = field(default_factory=dict)
     """By stream, items with records that would be lost with what is deleted."""
@@ -110,6 +102,14 @@ class Survey:
     _removed: Removed = field(default_factory=Removed)
     _weights: dict[str, WeightsFile] = field(default_factory=dict)
     _reading: Reading = field(init=False)
+    _openings: Openings = field(init=False)
+    _inhabitants: Inhabitants = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._openings = Openings(self.loaded, self.facts, self.scratch, self.trust_cache, self.patience, self.touched)
+        self._inhabitants = Inhabitants(
+            self.loaded.spec, self.ledger, self._openings, self.scratch, self._changes, self._failures
+        )
 
     def run(self) -> Surveyed:
         """Read what must be read, compare, and order the steps."""
@@ -160,7 +160,7 @@ class Survey:
             raise TooNarrow
         others = [one for one in self._removed.placed if one not in tracks]
         try:
-            tracks = without_named_tracks(tracks, self.loaded.spec, self._all_records, self._with_orphans())
+            tracks = without_named_tracks(tracks, self.loaded.spec, self._openings.labels_of, self._with_orphans())
         except SourceError as error:
             self._failures += [Failure(one.step.address, f"it may still be named: {error}") for one in tracks]
             tracks = []
@@ -175,18 +175,17 @@ class Survey:
         changes = ((one.dataset, self._changes.get(one.address)) for one in streams)
         return {dataset for dataset, found in changes if found is None or found.counts["orphaned"]}
 
-    def _all_records(self, dataset: str) -> Iterator[Record]:
-        for declared in declared_streams(self.loaded.spec):
-            if declared.dataset == dataset and (declared.kind is not Kind.ITEMS):
-                yield from self._records_of(declared)
-
     def _look_again_at_items(self) -> None:
         """A scene or an item isn't made anew while something that hangs on it couldn't be sent again."""
         looked_at = [one for one in declared_streams(self.loaded.spec) if one.address in self._changes]
         for dataset in self.loaded.spec.datasets:
             anew = self._changes[items_address(dataset)].made_anew if items_address(dataset) in self._changes else set()
             lost = frozenset().union(*(self._lost.get(one.address, ()) for one in looked_at if one.dataset == dataset))
-            around = self._census(dataset).around(lost) if self._has_scenes(dataset) and anew and lost else lost
+            around = (
+                self._inhabitants.census(dataset).around(lost)
+                if self._inhabitants.has_scenes(dataset) and anew and lost
+                else lost
+            )
             self._kept_items[dataset] = kept = around.intersection(anew)
             for declared in looked_at if kept else ():
                 if declared.dataset == dataset:
@@ -221,7 +220,7 @@ class Survey:
 
     def _recompared(self, declared: DeclaredStream, together: Together) -> ChangeSet:
         tally = self._tally(declared)
-        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally)
+        stream = DesiredStream(self._openings.of(declared), declared.kind, self.scratch, tally)
         return self._read(declared, stream, tally, together=together)
 
     def _tally(self, declared: DeclaredStream) -> Tally:
@@ -252,12 +251,12 @@ class Survey:
             last = item_of(key)
         self._changes[address] = changes
         if stream.kind is Kind.ITEMS:
-            self._items[stream.dataset] = lambda: iter(())
+            self._inhabitants.settle(stream.dataset, lambda: iter(()))
 
     def _undeclared(self, address: str) -> DeclaredStream:
         stream = undeclared_stream(address)
         holds_scenes = stream.kind is Kind.ITEMS and stream.dataset in self.loaded.spec.datasets
-        return stream.of_scenes() if holds_scenes and self._has_scenes(stream.dataset) else stream
+        return stream.of_scenes() if holds_scenes and self._inhabitants.has_scenes(stream.dataset) else stream
 
     def _is_wanted(self, declared: DeclaredStream) -> bool:
         """Targeted itself, or the items of something that is."""
@@ -294,9 +293,9 @@ class Survey:
                     dataset=dataset,
                     name=name,
                     declared=members,
-                    items=partial(self._items_of, dataset),
-                    records=partial(self._slice_records, dataset),
-                    made_anew=self._items_made_anew(dataset),
+                    items=partial(self._inhabitants.of, dataset),
+                    records=partial(self._openings.single_items_of, dataset),
+                    made_anew=self._inhabitants.made_anew(dataset),
                     resolve=self.loaded.resolve,
                     ledger=self.ledger,
                     scratch=self.scratch,
@@ -311,30 +310,10 @@ class Survey:
         behind = (items.token if items else b"") + version.to_bytes(8)
         return slice_state(behind, survey.declared, survey.resolve)
 
-    def _slice_records(self, dataset: str) -> Iterator[Record | SceneItem]:
-        """Everything that a slice can hold: items, also those inside scenes."""
-        for record in self._item_records(dataset):
-            if isinstance(record, LidarScene | VideoScene):
-                yield from items_of_scene(record)
-            else:
-                yield record
-
-    def _item_records(self, dataset: str) -> Iterator[Record]:
-        """Every item of a dataset as its sources have it, read afresh; what is wrong with them was said before."""
-        declared = next(each for each in declared_streams(self.loaded.spec) if each.address == items_address(dataset))
-        yield from self._records_of(declared)
-
-    def _records_of(self, declared: DeclaredStream) -> Iterator[Record]:
-        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, Tally("", frozenset()))
-        places = Sorter(self.scratch)
-        places.extend((place, key, raw) for key, raw, place in stream.rows())
-        picks = (Pick(key, raw, place) for place, key, raw in places.sorted())
-        yield from (record for _, record in stream.read(picks, quietly=True))
-
     def _compared(self, declared: DeclaredStream) -> ChangeSet:
         tally = self._tally(declared)
         held = self.ledger.held(declared.address) if self.ledger else 0
-        stream = DesiredStream(self._readers_of(declared), declared.kind, self.scratch, tally, held=held)
+        stream = DesiredStream(self._openings.of(declared), declared.kind, self.scratch, tally, held=held)
         if self.touched is not None:
             return self._touched_only(self.touched, declared, stream, tally)
         begun = self.clock_ns()
@@ -354,7 +333,7 @@ class Survey:
         ledger = self.ledger
         if ledger is None or not touched.reaches(declared):
             return as_it_stands(ledger, declared, self.scratch)
-        readers = {name: self._reader(name) for name in declared.sources if name in touched.files}
+        readers = {name: self._openings.reader(name) for name in declared.sources if name in touched.files}
         stamps = known_of_touched(touched, declared, readers, ledger, self.loaded.spec, self.facts)
         changes = self._read(declared, stream, tally, stamps)
         if changes.made_anew:
@@ -389,7 +368,7 @@ class Survey:
         state = standing_state(self.ledger, declared, token)
         found = from_standing(self.ledger, declared, state, self.scratch)
         if found is not None and declared.kind is Kind.ITEMS:
-            self._items[declared.dataset] = lambda: self._known_items(declared.items_address)
+            self._inhabitants.stay(declared.dataset)
         return found
 
     def _read(
@@ -404,7 +383,7 @@ class Survey:
         """Compare with all that is known, or with what is known `among` the records in question."""
         spec = self.loaded.spec
         if declared.kind is Kind.SCENES:
-            self._refused[declared.dataset].update(self._census(declared.dataset).conflicts())
+            self._openings.refused[declared.dataset].update(self._inhabitants.census(declared.dataset).conflicts())
         survey = StreamSurvey(
             address=declared.address,
             kind=declared.kind,
@@ -414,12 +393,12 @@ class Survey:
             prune=spec.prunes_stream(declared.dataset, declared.model),
             scratch=self.scratch,
             reading=self._reading,
-            items=self._awaited_items(declared),
+            items=self._inhabitants.awaited_by(declared),
             taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
             merges=declared.kind in STANDING_ALONE and spec.datasets[declared.dataset].metadata_mode == "merge",
             replaces_images=spec.datasets[declared.dataset].on_image_change == "replace",
-            made_anew=self._made_anew(declared),
-            holder="scene" if self._has_scenes(declared.dataset) else "item",
+            made_anew=self._inhabitants.made_anew_for(declared),
+            holder="scene" if self._inhabitants.has_scenes(declared.dataset) else "item",
             together=together or self._together(declared),
             replaced=self._resources.replaced.get(declared.dataset, frozenset()),
         )
@@ -429,7 +408,7 @@ class Survey:
             return self._recompared(declared, keep)
         changes.listed = tally.listed
         if declared.kind is Kind.ITEMS:
-            self._items[declared.dataset] = survey.item_keys
+            self._inhabitants.settle(declared.dataset, survey.item_keys)
         return changes
 
     def _known(self, declared: DeclaredStream) -> Known:
@@ -454,77 +433,7 @@ class Survey:
         lacking = {one.key for _, one in ledger.rejections(declared.address) if one.lacks_item}
         wanted = {item_of(key) for key in lacking}
         if items.kind is Kind.SCENES:
-            coming = wanted.intersection(self._census(declared.dataset).keys())
+            coming = wanted.intersection(self._inhabitants.census(declared.dataset).keys())
         else:
             coming = {row[1] for row in items.sent if row[1] in wanted}
         return {key: stamp for key, stamp in rejected.items() if key not in lacking or item_of(key) not in coming}
-
-    def _items_of(self, dataset: str) -> Iterator[bytes]:
-        address = items_address(dataset)
-        if any(failure.address == address for failure in self._failures):
-            raise SourceError(f"{address} can't be read, and this is about its items")
-        items = self._items.get(dataset)
-        if items is None and self._has_scenes(dataset):
-            return self._census(dataset).keys()
-        return items() if items else self._known_items(address)
-
-    def _awaited_items(self, declared: DeclaredStream) -> Iterator[bytes] | None:
-        """The items without which records are pointless; None where nobody here knows all of them."""
-        if declared.kind in STANDING_ALONE:
-            return None
-        items = self._items_of(declared.dataset)
-        return None if self._has_scenes(declared.dataset) and self._has_strangers(declared.dataset) else items
-
-    def _has_scenes(self, dataset: str) -> bool:
-        return self.loaded.spec.datasets[dataset].kind != "images"
-
-    def _has_strangers(self, dataset: str) -> bool:
-        """Whether Nucleus holds scenes of which the sources don't say, or not yet, what is inside."""
-        scenes = self._changes.get(items_address(dataset))
-        if scenes is None or scenes.source.invalid or scenes.counts["orphaned"]:
-            return True
-        return bool(self._census(dataset).uncut)
-
-    def _census(self, dataset: str) -> Census:
-        """Who is inside the scenes of a dataset's sources."""
-        if dataset not in self._censuses:
-            scenes = self._item_records(dataset) if self.loaded.spec.datasets[dataset].items else ()
-            self._censuses[dataset] = take_census(scenes, self.scratch)  # type: ignore[arg-type]
-        return self._censuses[dataset]
-
-    def _made_anew(self, declared: DeclaredStream) -> frozenset[bytes]:
-        """What is deleted and sent again of that on which these records hang."""
-        return frozenset() if declared.kind in STANDING_ALONE else self._items_made_anew(declared.dataset)
-
-    def _items_made_anew(self, dataset: str) -> frozenset[bytes]:
-        """Items that are deleted and sent again, and scenes with the items inside."""
-        changes = self._changes.get(items_address(dataset))
-        if changes is None or not changes.made_anew:
-            return frozenset()
-        if changes.kind is Kind.SCENES:
-            return self._census(dataset).with_items(changes.made_anew)
-        return frozenset(changes.made_anew)
-
-    def _readers_of(self, declared: DeclaredStream) -> list[tuple[str, Reader]]:
-        readers = [(name, self._reader(name)) for name in declared.sources]
-        if declared.model is not None and self.loaded.spec.models[declared.model].run == "none":
-            return [(name, RunFreeReader(name, reader)) for name, reader in readers]
-        if declared.kind is not Kind.SCENES:
-            return readers
-        dataset = self.loaded.spec.datasets[declared.dataset]
-        refused = self._refused.setdefault(declared.dataset, {})
-        return [(name, SceneReader(name, reader, dataset, refused)) for name, reader in readers]
-
-    def _known_items(self, address: str) -> Iterator[bytes]:
-        return (key for key, _ in self.ledger.known(address)) if self.ledger else iter(())
-
-    def _reader(self, name: str) -> Reader:
-        if name not in self._readers:
-            from nucleus_sync.sources.open import open_reader
-
-            only = self.touched.files.get(name, frozenset()) if self.touched else None
-            around = Surroundings(
-                name, self.loaded.folder, self.scratch, self.facts, self.trust_cache, self.patience, only
-            )
-            self._readers[name] = open_reader(self.loaded.spec.sources[name], around)
-        return self._readers[name]
