@@ -47,10 +47,11 @@ def _round(values: dict[str, Any], palette: Palette) -> str:
         f"{values[name]:,} {word}"
         for name, word in (
             ("create", "created"), ("update", "updated"), ("delete", "deleted"), ("rejected", "rejected"),
-            ("failed_steps", "steps failed"),
         )
         if values[name]
     ]  # fmt: skip
+    if values["failed_steps"]:
+        done.append(f"{count(values['failed_steps'], 'step')} failed")
     parts = [", ".join(done) or "nothing to do" if outcome in ("good", "partial") else ", ".join(done)]
     if outcome in ("good", "partial"):
         parts.append(f"{values['unchanged']:,} unchanged, in {duration(values['seconds'])}")
@@ -58,7 +59,8 @@ def _round(values: dict[str, Any], palette: Palette) -> str:
         parts.append(f"{count(values['left_out'], 'file')} not ready")
     if values["next_try"] is not None:
         parts.append(f"next try in {duration(values['next_try'])}")
-    first, *others = visible_lines(values["message"]) if values["message"] else [""]
+    as_before = "as before" if outcome in ("waiting", "held") else ""
+    first, *others = visible_lines(values["message"] or as_before) or [""]
     said = "; ".join(part for part in (*parts, first) if part)
     line = palette.paint(_STYLES.get(outcome, Style.BOLD), f"round {values['round']}: {outcome}") + f"  {said}"
     return "\n".join([line, *(f"         {other}" for other in others)])

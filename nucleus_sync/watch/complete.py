@@ -27,7 +27,7 @@ def missing(path: str, format_name: str) -> str:
     if path.endswith((".gz", ".zst")):
         return ""  # a cut-off stream is told by its reader
     match format_name:
-        case "coco" | "coco-results":
+        case "coco" | "coco-results" | "coco-panoptic":
             return _json(path, size, tail)
         case "records":
             return _lines(tail)

@@ -46,6 +46,8 @@ class Health:
     started: float = 0.0
     last_good: float | None = None
     last: RoundFinished | None = None
+    reason: str = ""
+    """The last round's message, also where it was left out of the event because it had been said before."""
     running_round: int | None = None
     rounds: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
@@ -68,11 +70,11 @@ class Health:
     def ready(self) -> tuple[bool, str]:
         """Whether the last good round is young enough, and a sentence about it."""
         now = self.wall()
+        why = f": {self.reason}" if self.reason else ""
         if self.last_good is None:
-            return False, "no good round yet" + (f": {self.last.message}" if self.last and self.last.message else "")
+            return False, f"no good round yet{why}"
         age = now - self.last_good
         if age > self.limit:
-            why = f": {self.last.message}" if self.last and self.last.message else ""
             return False, f"the last good round was {age:.0f} s ago, the limit is {self.limit:.0f} s{why}"
         return True, f"the last good round was {age:.0f} s ago"
 

@@ -9,8 +9,11 @@ from functools import cached_property
 
 from nucleus_sync.errors import UsageError
 from nucleus_sync.sources.walk import Wanted, chooser, is_junk
+from nucleus_sync.spec.coco_source import CocoPanopticSource, CocoResultsSource, CocoSource
+from nucleus_sync.spec.image_source import ImagesSource, KittiSource, VocSource, YoloSource
 from nucleus_sync.spec.load import LoadedSpec
-from nucleus_sync.spec.source import CocoResultsSource, CocoSource, ImagesSource, Kitti3dSource
+from nucleus_sync.spec.scene_source import FramesSource, Kitti3dSource
+from nucleus_sync.spec.source import Source
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams
 
 
@@ -128,17 +131,34 @@ def inputs_of(loaded: LoadedSpec) -> Inputs:
             template = str(source.reference_id)
             folders.append(ImageFolder(name, absolute(source.path), source.path, wanted, skipped, template))
             continue
-        if os.path.isdir(absolute(source.path)):  # yolo, voc, kitti, frames: what lies in them counts together
-            beside.append((name, absolute(source.path)))
-            if isinstance(source, Kitti3dSource) and source.calib is not None:
-                beside.append((name, absolute(source.calib)))
-            continue
-        files.append(InputFile(name, absolute(source.path), source.path, source.format))
-        if isinstance(source, CocoResultsSource):
-            files.append(InputFile(name, absolute(source.ground_truth), source.ground_truth, "coco"))
-        if isinstance(source, CocoSource | CocoResultsSource) and source.images is not None:
-            beside.append((name, absolute(source.images)))
+        inside, alone = _read_by(source)
+        beside += [(name, absolute(path)) for path in inside]
+        files += [InputFile(name, absolute(path), path, kind) for path, kind in alone]
     return Inputs(tuple(folders), tuple(files), tuple(beside), os.path.abspath(loaded.path), ledger_home, streams)
+
+
+def _read_by(source: Source) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Folders whose files count together, and files with their formats, as the spec names them."""
+    match source:
+        case FramesSource():
+            return (source.path,), ()
+        case Kitti3dSource():
+            return _named(source.path, source.calib), ()
+        case VocSource() | KittiSource():
+            return _named(source.path, source.images), ()
+        case YoloSource():
+            return _named(source.path, source.images), tuple((path, source.format) for path in _named(source.data))
+        case CocoPanopticSource():
+            return _named(source.masks, source.images), ((source.path, source.format),)
+        case CocoSource():
+            return _named(source.images), ((source.path, source.format),)
+        case CocoResultsSource():
+            return _named(source.images), ((source.path, source.format), (source.ground_truth, "coco"))
+    return (), ((source.path, source.format),)
+
+
+def _named(*paths: str | None) -> tuple[str, ...]:
+    return tuple(path for path in paths if path is not None)
 
 
 def ready_targets(loaded: LoadedSpec, held: frozenset[str]) -> tuple[str, ...] | None:

@@ -101,7 +101,7 @@ def _head(health: Health, shown: Shown, now: float) -> str:
     state = last.outcome if last else "starting"
     said = f"{health.ready()[1]}"
     working = f"; round {health.running_round} is under way" if health.running_round is not None else ""
-    message = f'<p class="message">{escape(last.message)}</p>' if last and last.message else ""
+    message = f'<p class="message">{escape(health.reason)}</p>' if health.reason else ""
     note = f'<p class="message">{escape(shown.note)}</p>' if shown.note else ""
     figures = (
         ("rounds", f"{sum(health.rounds.values()):,}"),

@@ -11,7 +11,7 @@ from typing import Any
 from xxhash import xxh3_64_hexdigest
 
 from nucleus_sync.errors import Exit, Interrupted, NucleusSyncError
-from nucleus_sync.events import Event, Finished
+from nucleus_sync.events import Event, Finished, StepFinished
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.plan.steps import Action
 from nucleus_sync.sources.open import open_reader
@@ -54,6 +54,8 @@ class Ended:
     """Of the ledger, where every stream was found equal to its sources: then single files may be looked at."""
     second_look: bool = False
     """Deletions were found of which nobody had heard; nothing was done."""
+    look_at_all: bool = False
+    """A look at touched files alone found one unfit: what that stops, only a look at everything tells."""
     interrupted: bool = False
     held_state: str = ""
 
@@ -75,6 +77,7 @@ class Round:
     _waits_for_second_look: bool = False
     _idle: bool = False
     _waiting: dict[str, str] = field(default_factory=dict)
+    _first_failure: str = ""
 
     def run(self) -> Ended:
         """Never raises."""
@@ -102,7 +105,7 @@ class Round:
         if self._waits_for_second_look:
             return Ended(Outcome.WAITING, 0, False, message="deletions are looked at twice", second_look=True)
         if finished.exit_code == Exit.INVALID and touched is not None:
-            return Ended(Outcome.WAITING, int(Exit.INVALID), True, finished, "looking at everything")
+            return Ended(Outcome.WAITING, int(Exit.INVALID), False, finished, "a file is unfit", look_at_all=True)
         if finished.exit_code == Exit.INVALID and self._plan is not None:
             return self._without_broken(finished)
         if self._waiting:
@@ -111,8 +114,8 @@ class Round:
 
     def _ended(self, finished: Finished) -> Ended:
         outcome, retry = judged(finished.exit_code, failed_steps=finished.failed_steps)
-        message = ""
-        if outcome is Outcome.FAILED:
+        message = self._first_failure
+        if outcome is Outcome.FAILED and not message:
             message = f"ended with exit code {finished.exit_code}"
         return Ended(outcome, finished.exit_code, retry, finished, message, self._serial_if_sound(outcome))
 
@@ -129,7 +132,8 @@ class Round:
         return self._not_ready(self._applied(targets, None) if targets else first)
 
     def _not_ready(self, finished: Finished | None) -> Ended:
-        message = "; ".join(f"{address}: {why}" for address, why in self._waiting.items())
+        reasons = [f"{address}: {why}" for address, why in self._waiting.items()]
+        message = "; ".join(filter(None, (self._first_failure, *reasons)))
         code, retry = int(Exit.INVALID), False
         if finished is not None and finished.exit_code not in (Exit.DONE, Exit.INVALID):
             outcome, retry = judged(finished.exit_code, failed_steps=finished.failed_steps)
@@ -151,9 +155,14 @@ class Round:
         with opening.workspace(
             opening.spec_path, environ=opening.environ, embedded=opening.embedded, around=around
         ) as space:
-            finished = space.apply(choices, self._approve, self.emit)
+            finished = space.apply(choices, self._approve, self._pass_on)
             self._serial = space.read_ledger().serial
         return replace(finished, exit_code=int(Exit.DONE)) if self._idle else finished
+
+    def _pass_on(self, event: Event) -> None:
+        if isinstance(event, StepFinished) and event.outcome == "failed" and not self._first_failure:
+            self._first_failure = f"{event.step}: {event.error}".split("\n", 1)[0]
+        self.emit(event)
 
     def _approve(self, plan: Plan) -> bool:
         self._plan = plan
@@ -230,7 +239,7 @@ class Round:
             if not os.path.isdir(path):
                 found[source] = f"{path} isn't there"
             elif settling.waits_below(path):
-                found.setdefault(source, f"images in {path} are still being written")
+                found.setdefault(source, f"files in {path} are still being written")
         return found
 
     def _state(self) -> str:

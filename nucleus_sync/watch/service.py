@@ -190,6 +190,8 @@ class Service:
             self._agenda.look_twice(now + max(self._options.settle, 0.05))
         retry = ended.retry and not ended.interrupted
         wait = self._agenda.finished(ended.outcome, now, retry=retry)
+        if ended.look_at_all:
+            self._agenda.need_everything("a file is unfit", at_once=True)
         self._serial = ended.serial
         self._held_state = ended.held_state
         self._last_code = ended.exit_code
@@ -206,7 +208,9 @@ class Service:
     def _is_done_once(self) -> bool:
         if not self._options.once or not self._number:
             return False
-        waits = self._settling.waiting or self._agenda.touched or self._agenda.second_look_at is not None
+        agenda = self._agenda
+        waits = self._settling.waiting or agenda.touched or agenda.second_look_at is not None
+        waits = waits or (agenda.everything and not agenda.failures)
         return not waits or time.monotonic() - self._begun > 10 * self._options.settle + self._options.grace
 
     # --- the spec ---------------------------------------------------------------------------------------------

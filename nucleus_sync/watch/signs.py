@@ -65,7 +65,7 @@ class Signs:
         done = ended.finished or Finished(0, 0, 0, 0, 0, 0, 0, 0.0, ended.exit_code)
         message = ended.message or _named(left.incomplete, left.incomplete_count)
         repeated = ended.outcome in (Outcome.HELD, Outcome.WAITING) and message and message == self.said
-        self.said = message
+        self.said = self.health.reason = message
         event = RoundFinished(
             round=number,
             outcome=str(ended.outcome),

@@ -143,6 +143,7 @@ def test_a_refused_round_is_held_until_something_changes(watched: Watched, held:
     eventually(lambda: any("would lose 4 of 6" in one.message for one in watched.rounds("held")))
     eventually(lambda: len(watched.of("RoundStarted")) > len(watched.rounds("good")) + 2)
     assert len(held()) == 6
+    assert "would lose 4 of 6" in watched.service._signs.health.reason, "the page goes on saying it"  # type: ignore[union-attr]
     said = [one.message for one in watched.rounds("held") if one.message]
     assert len(said) == len(set(said)), "a refusal is said once"
     for number in range(4):
@@ -171,6 +172,7 @@ def test_an_outage_is_waited_out(watched: Watched, emulator: Emulator, held: Hel
     watched.start()
     eventually(lambda: len(watched.rounds("failed", "partial")) >= 2)
     assert watched.rounds()[0].next_try
+    assert "503" in watched.rounds()[0].message
     emulator.inject(None)
     eventually(lambda: set(held()) == {"a.png"})
     eventually(lambda: watched.rounds("good"))
@@ -182,6 +184,7 @@ def test_an_expired_key_is_said_and_a_new_one_is_taken_up(watched: Watched, emul
     watched.start()
     eventually(lambda: watched.rounds("failed"))
     assert watched.rounds("failed")[0].exit_code == 7
+    assert "401" in watched.rounds("failed")[0].message
     emulator.inject(None)
     (watched.folder / ".env").write_text("NUCLEUS_API_KEY=live_new\n")
     eventually(lambda: set(held()) == {"a.png"})
