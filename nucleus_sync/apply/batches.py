@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from itertools import compress, groupby, repeat
+from itertools import accumulate, compress, groupby, repeat
+from operator import add
 from pathlib import Path
 from typing import IO
 
@@ -73,33 +75,40 @@ class Cutter:
 
     def batches(self) -> Iterator[Batch]:
         """Batches in reading order. Raises SourceError when a file has changed since it was compared."""
-        yield from metadata_batches(self.changes)
+        if self.changes.merges:
+            yield from metadata_batches(self.changes)
         lines = _Lines(self.scratch, self.changes.kept)
         photos: list[tuple[Row, LocalItem]] = []
         masks = MaskBatch([], [])
-        for row, line in self._lines():
-            if isinstance(line, PaintedMask):
-                masks.add(row, written(line, self.scratch))
-                if len(masks.rows) == MASKS_PER_REQUEST:
-                    yield masks
-                    masks = MaskBatch([], [])
+        for block in self._blocks():
+            if self._are_kept(block):
+                while block := lines.take(block, self.max_bytes, self.max_records):
+                    yield lines.close()
+                    lines = _Lines(self.scratch, self.changes.kept)
                 continue
-            files = self._files_of(row)
-            if isinstance(line, LocalItem) and line.is_staged:
-                files = [StagedFile(url=line.item.image_url, path=line.path, size=line.size, digest=line.digest)]
-                line = wire_line(line) + b"\n"
-            if isinstance(line, LocalItem):
-                photos.append((row, line))
-                if len(photos) == PHOTOS_PER_REQUEST:
-                    yield _photo_batch(photos)
-                    photos = []
-                continue
-            size = row[_SIZE] if line is None else len(line)
-            if lines.size + size > self.max_bytes or len(lines.rows) >= self.max_records:
-                yield lines.close()
-                lines = _Lines(self.scratch, self.changes.kept)
-            lines.add(row, line, size)
-            lines.staged += files
+            for row, line in self._lines(block):
+                if isinstance(line, PaintedMask):
+                    masks.add(row, written(line, self.scratch))
+                    if len(masks.rows) == MASKS_PER_REQUEST:
+                        yield masks
+                        masks = MaskBatch([], [])
+                    continue
+                files = self._files_of(row)
+                if isinstance(line, LocalItem) and line.is_staged:
+                    files = [StagedFile(url=line.item.image_url, path=line.path, size=line.size, digest=line.digest)]
+                    line = wire_line(line) + b"\n"
+                if isinstance(line, LocalItem):
+                    photos.append((row, line))
+                    if len(photos) == PHOTOS_PER_REQUEST:
+                        yield _photo_batch(photos)
+                        photos = []
+                    continue
+                size = row[_SIZE] if line is None else len(line)
+                if lines.size + size > self.max_bytes or len(lines.rows) >= self.max_records:
+                    yield lines.close()
+                    lines = _Lines(self.scratch, self.changes.kept)
+                lines.add(row, line, size)
+                lines.staged += files
         if photos:
             yield _photo_batch(photos)
         if masks.rows:
@@ -111,19 +120,26 @@ class Cutter:
         is_of_scenes = self.changes.kind is Kind.SCENES and self.changes.stream is not None
         return self.changes.stream.files(row[0]) if is_of_scenes and self.changes.stream else []
 
-    def _lines(self) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask | None]]:
-        """Every change with its line, or None where that was kept when it was first read."""
-        for is_kept, rows in groupby(self._rows(), key=lambda row: row[_SIZE] > 0):
-            if is_kept:
-                yield from zip(rows, repeat(None))
-            else:
-                yield from self._read_again(rows)
+    def _are_kept(self, rows: list[Row]) -> bool:
+        """Whether the lines of all of them are at hand, with no file that goes along."""
+        return self.changes.kind is not Kind.SCENES and all(row[_SIZE] for row in rows)
 
-    def _rows(self) -> Iterator[Row]:
-        rows = iter(self.changes.sent)
-        if self.changes.merges:
-            rows = (row for row in rows if not is_mere_metadata(self.changes, row))
-        return (row for row in rows if row[1] not in self.leave_out) if self.leave_out else rows
+    def _lines(self, rows: list[Row]) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask | None]]:
+        """Every change with its line, or None where that was kept when it was first read."""
+        for is_kept, some in groupby(rows, key=lambda row: row[_SIZE] > 0):
+            if is_kept:
+                yield from zip(some, repeat(None))
+            else:
+                yield from self._read_again(some)
+
+    def _blocks(self) -> Iterator[list[Row]]:
+        for block in self.changes.sent.blocks():
+            rows = block
+            if self.changes.merges:
+                rows = [row for row in rows if not is_mere_metadata(self.changes, row)]
+            if self.leave_out:
+                rows = [row for row in rows if row[1] not in self.leave_out]
+            yield rows
 
     def _read_again(self, rows: Iterator[Row]) -> Iterator[tuple[Row, bytes | LocalItem | PaintedMask]]:
         for row, record in reread(self.changes.stream, rows):
@@ -141,6 +157,24 @@ class _Lines:
         self.rows: list[Row] = []
         self.staged: list[StagedFile] = []
         self.size = 0
+
+    def take(self, rows: list[Row], max_bytes: int, max_records: int) -> list[Row]:
+        """Add rows whose lines are kept, as many as there is room for, but one at least; the rest is given back."""
+        sizes = [row[_SIZE] for row in rows[: max_records - len(self.rows)]]
+        if self.size + sum(sizes) > max_bytes:
+            sizes = sizes[: max(bisect_right(list(accumulate(sizes)), max_bytes - self.size), not self.rows)]
+        taken, starts = rows[: len(sizes)], [row[_AT] for row in rows[: len(sizes)]]
+        ends = list(map(add, starts, sizes))
+        for before, start in zip([self._end, *ends], starts, strict=False):
+            if before != start:
+                self._end = before
+                self._copy()
+                self._start = start
+        if taken:
+            self._end = ends[-1]
+        self.rows += taken
+        self.size += sum(sizes)
+        return rows[len(taken) :]
 
     def add(self, row: Row, line: bytes | None, size: int) -> None:
         self.rows.append(row)
