@@ -1,6 +1,7 @@
 """How long it takes from a settled file to its job, with many files already known; beside it what a look at all costs.
 
-python -m benchmarks.watch [FILES]
+python -m benchmarks.watch [FILES]            # a folder of images
+python -m benchmarks.watch ANNOTATIONS coco   # one COCO file, of which one annotation is edited
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from watch.writers import image, renamed  # noqa: E402
+from watch.writers import coco, image, renamed, write_labels  # noqa: E402
 
 from nucleus_sync.emulator.server import Emulator  # noqa: E402
 
@@ -35,6 +36,14 @@ sources:
 datasets:
   bench: {name: Bench, items: [images], prune: true}
 """
+_COCO_SPEC = """
+version: 1
+sources:
+  labels: {format: coco, path: labels.json, image_url: "s3://bench/{file_name}"}
+datasets:
+  bench: {name: Bench, items: [labels], annotations: [labels], prune: true}
+"""
+_PER_IMAGE = 10
 
 
 class Watcher:
@@ -115,6 +124,47 @@ def _measured(watcher: Watcher, folder: Path, files: int, repeats: int) -> dict[
     return figures
 
 
+def measure_coco(annotations: int, repeats: int = 8) -> dict[str, Any]:
+    """Seconds from a COCO file that has settled, or was renamed into place, to the job with its edited annotation."""
+    with tempfile.TemporaryDirectory(prefix="bench-watch-") as name:
+        folder = Path(name)
+        (folder / "nucleus.yaml").write_text(_COCO_SPEC)
+        labels = coco(f"{number // _PER_FOLDER:04d}/{number:06d}.png" for number in range(annotations // _PER_IMAGE))
+        for one in list(labels["annotations"]):
+            more = range(1, _PER_IMAGE)
+            labels["annotations"] += [{**one, "id": one["id"] + n * len(labels["images"])} for n in more]
+        write_labels(folder / "labels.json", labels)
+        with Emulator(folder / "emulator", latency=0.0) as emulator:
+            watcher = Watcher(folder, emulator.endpoint)
+            try:
+                return _measured_coco(watcher, folder, labels, repeats)
+            finally:
+                watcher.end()
+
+
+def _measured_coco(watcher: Watcher, folder: Path, labels: dict[str, Any], repeats: int) -> dict[str, Any]:
+    begun = time.monotonic()
+    watcher.until("watching")
+    while watcher.until("round_finished")["outcome"] != "good":
+        pass
+    path = folder / "labels.json"
+    figures: dict[str, Any] = {"annotations": len(labels["annotations"]), "bytes": path.stat().st_size}
+    figures["until all is known"] = time.monotonic() - begun
+    for way, settling in (("in place", SETTLE), ("renamed", 0.0)):
+        found = []
+        for number in range(repeats):
+            labels["annotations"][number * 97]["bbox"][2] += 1
+            content = json.dumps(labels).encode()
+            path.write_bytes(content) if way == "in place" else renamed(path, content)
+            written = time.monotonic()
+            found.append(watcher.until("job_submitted", 60)["seen"] - written)
+            watcher.until("round_finished")
+        figures[f"{way}: file to job"] = [round(seconds, 3) for seconds in sorted(found)]
+        figures[f"{way}: median beyond settling"] = median(found) - settling
+        figures[f"{way}: worst beyond settling"] = max(found) - settling
+    return figures
+
+
 def _latency(watcher: Watcher, folder: Path, number: int, way: str) -> float:
     path, content = folder / "images" / "0000" / f"new{number:07d}.png", image(number)
     if way == "renamed":
@@ -128,5 +178,7 @@ def _latency(watcher: Watcher, folder: Path, number: int, way: str) -> float:
 
 
 if __name__ == "__main__":
-    for key, value in measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000).items():
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    print(f"{'load average':42} {os.getloadavg()}")
+    for key, value in (measure_coco if "coco" in sys.argv[2:] else measure)(number).items():
         print(f"{key:42} {value if isinstance(value, list | int) else f'{value:.3f} s'}")

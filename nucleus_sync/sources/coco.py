@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.facts import Facts, NoFacts
+from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.key import item_key
@@ -147,8 +146,7 @@ class CocoReader:
         """For labels, and for images that lie elsewhere."""
         if not self._is_portable(kind):
             return None
-        around = replace(self._surroundings, facts=NoFacts())
-        return Portable(CocoReader, packed(self._spec), around, self._file.luggage())
+        return Portable(CocoReader, packed(self._spec), self._surroundings.elsewhere(), self._file.luggage())
 
     def _is_portable(self, kind: Kind) -> bool:
         """Whether several processes can read: threads look at files of images, and one process paints masks."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.fingerprint import seed_of
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
@@ -113,9 +112,8 @@ class CocoResultsReader:
         """For all results; masks are painted by one process."""
         if self._spec.geometry == "mask":
             return None
-        around = replace(self._surroundings, facts=NoFacts())
         luggage = (self._document.index(), self._truth.luggage())
-        return Portable(CocoResultsReader, packed(self._spec), around, luggage)
+        return Portable(CocoResultsReader, packed(self._spec), self._surroundings.elsewhere(), luggage)
 
     def take_up(self, luggage: Any) -> None:
         """Begin with what another process found out."""

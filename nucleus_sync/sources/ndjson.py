@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
@@ -17,7 +16,6 @@ from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import BoxGeometry
-from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash, seed_of
 from nucleus_sync.records.key import UNNUMBERED, annotation_key, category_key, mask_key, unnumbered_key
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
@@ -183,7 +181,7 @@ class RecordsReader:
         return Portable(
             RecordsReader,
             SimpleNamespace(path=self._path),
-            dataclasses.replace(self._surroundings, facts=NoFacts()),
+            self._surroundings.elsewhere(),
             None,
         )
 

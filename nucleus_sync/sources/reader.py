@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from xxhash import xxh3_128
 
-from nucleus_sync.records.facts import FactsCache
+from nucleus_sync.records.facts import FactsCache, NoFacts
 from nucleus_sync.records.problem import Problem, Report, Where
 from nucleus_sync.records.record import Kind, Record
 
@@ -100,6 +100,10 @@ class Surroundings:
     patience: Patience | None = None
     only: frozenset[str] | None = None
     """Relative paths: of a folder, these files alone are looked at."""
+
+    def elsewhere(self) -> Surroundings:
+        """For a reader in another process, which shares neither what is remembered nor whom a watcher asks."""
+        return replace(self, facts=NoFacts(), patience=None)
 
 
 class Portable(NamedTuple):

@@ -170,10 +170,12 @@ def ready_targets(loaded: LoadedSpec, held: frozenset[str]) -> tuple[str, ...] |
     without_items = {stream.dataset for stream in streams if stream.address == stream.items_address} & {
         stream.dataset for stream in streams if stream.address in held and stream.address == stream.items_address
     }
+    without_records = {stream.dataset for stream in streams if stream.address in held}
     ready = [s.address for s in streams if s.address not in held and s.dataset not in without_items]
     for name, dataset in spec.datasets.items():
         if name not in without_items:
             ready += [f"dataset.{name}.taxonomy.{taxonomy}" for taxonomy in dataset.taxonomies]
             ready += [f"dataset.{name}.slice.{part}" for part in dataset.slices]
+        if name not in without_records:  # a track is there once a record names it
             ready += [f"dataset.{name}.track.{track}" for track in dataset.tracks]
     return tuple(ready) or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ class Round:
             state = self._state() if outcome is Outcome.HELD else ""
             return Ended(outcome, int(error.exit_code), retry, message=str(error), held_state=state)
         except Exception as bug:  # a service outlives its own mistakes, too
-            return Ended(Outcome.FAILED, int(Exit.ERROR), True, message=f"internal error: {type(bug).__name__}: {bug}")
+            return Ended(Outcome.FAILED, int(Exit.ERROR), True, message=_told(bug))
 
     def _run(self) -> Ended:
         touched = self._touched()
@@ -244,6 +245,13 @@ class Round:
 
     def _state(self) -> str:
         return state_of(self.opening)
+
+
+def _told(bug: Exception) -> str:
+    """A mistake of ours in one line, with the place that a report should name."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    place = f" ({'/'.join(Path(frames[-1].filename).parts[-2:])}:{frames[-1].lineno})" if frames else ""
+    return f"internal error: {type(bug).__name__}: {bug}{place}; please report this"
 
 
 def state_of(opening: Opening) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from nucleus_sync.emulator.server import Emulator
+from nucleus_sync.sources import line_file
 from nucleus_sync.spec.load import load
-from nucleus_sync.watch.inputs import inputs_of
+from nucleus_sync.survey import crew, reading
+from nucleus_sync.watch.inputs import inputs_of, ready_targets
 
 from .conftest import SPEC, Watched, eventually
 from .writers import coco, image, moved, renamed, write_labels
@@ -55,6 +57,15 @@ def test_everything_that_a_source_reads_is_observed_before_it_is_there(tmp_path:
         assert inputs.is_whole(path)
         assert any(path.startswith(place.path + "/") for place in inputs.places)
     assert not inputs.matters(str(tmp_path / "other" / "1.png"))
+
+
+def test_a_track_waits_for_the_records_that_may_name_it(tmp_path: Path) -> None:
+    spec = FRAMES.replace("datasets:", "  boxes: {format: records, path: boxes.jsonl}\ndatasets:")
+    spec = spec.replace("items: [clips]", "items: [clips], annotations: [boxes], tracks: {red: {metadata: {a: b}}}")
+    (tmp_path / "nucleus.yaml").write_text(spec)
+    loaded = load(tmp_path / "nucleus.yaml", {})
+    assert ready_targets(loaded, frozenset({"dataset.crossings.annotations"})) == ("dataset.crossings.items",)
+    assert ready_targets(loaded, frozenset()) == ()
 
 
 def boxes(emulator: Emulator) -> dict[str, tuple[float, ...]]:
@@ -160,3 +171,24 @@ def test_once_says_what_is_unfit_though_it_came_late(watched: Watched) -> None:
     assert watched.code == 6
     assert "b.png" in watched.rounds()[-1].message
     assert watched.rounds()[-1].next_try is None
+
+
+@pytest.mark.parametrize("source", ["{format: coco, path: export/a.json, image_url: 's3://b/{file_name}'}", "lines"])
+def test_a_file_so_large_that_several_processes_read_it(
+    watched: Watched, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
+    monkeypatch.setattr(crew, "_processors", lambda: 2)
+    monkeypatch.setattr(line_file, "_FEW", 1)
+    monkeypatch.setattr("nucleus_sync.sources.coco.TOGETHER", 1)
+    names = [f"{number}.png" for number in range(40)]
+    items = [{"reference_id": name, "image_url": f"s3://b/{name}"} for name in names]
+    lines = "".join(json.dumps(item) + "\n" for item in items).encode() + b"".join(line(name, 1) for name in names)
+    content = lines if source == "lines" else json.dumps(coco(names)).encode()
+    spec = LABELS.replace("{labels}", source.replace("lines", "{format: records, path: export/a.json}"))
+    (watched.folder / "nucleus.yaml").write_text(spec.replace("items: [images]", "items: [labels]"))
+    renamed(watched.folder / "export" / "a.json", content)
+    watched.start()
+    eventually(lambda: watched.rounds("good", "failed"))
+    assert not [one.message for one in watched.rounds("failed")]
+    assert len(boxes(emulator)) == len(names)
