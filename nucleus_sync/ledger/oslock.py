@@ -18,7 +18,6 @@ class OsLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle: int | None = None
-        self._minds_forks = False
 
     @property
     def held(self) -> bool:
@@ -37,14 +36,8 @@ class OsLock:
             os.close(handle)
             return None
         self._handle = handle
-        self._mind_forks()
+        _held_here.add(self)
         return True
-
-    def _mind_forks(self) -> None:
-        """A forked child shares the lock and would keep it after its parent's death."""
-        if not self._minds_forks:
-            os.register_at_fork(after_in_child=self.forsake)
-            self._minds_forks = True
 
     def release(self) -> None:
         """Give it back; nothing happens when it isn't held."""
@@ -54,9 +47,23 @@ class OsLock:
 
     def forsake(self) -> None:
         """Close the file without unlocking it for others who share it."""
+        _held_here.discard(self)
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+_held_here: set[OsLock] = set()
+
+
+def _forsake_all() -> None:
+    """A forked child shares its parent's locks, and would keep them after the parent's death."""
+    for lock in list(_held_here):
+        lock.forsake()
+
+
+# Once for all locks: what is registered here is never forgotten, and a watcher makes a lock every round.
+os.register_at_fork(after_in_child=_forsake_all)
 
 
 def is_held(path: Path) -> bool:
