@@ -188,7 +188,7 @@ class Service:
         now = time.monotonic()
         if ended.second_look:
             self._agenda.look_twice(now + max(self._options.settle, 0.05))
-        retry = ended.retry and not ended.interrupted
+        retry = ended.retry and not ended.interrupted and not self._options.once
         wait = self._agenda.finished(ended.outcome, now, retry=retry)
         if ended.look_at_all:
             self._agenda.need_everything("a file is unfit", at_once=True)

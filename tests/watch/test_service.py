@@ -274,6 +274,15 @@ def test_once_does_what_has_settled_and_ends(watched: Watched, held: Held) -> No
     assert type(watched.events[-1]).__name__ == "Summary"
 
 
+def test_once_does_not_try_again(watched: Watched, emulator: Emulator) -> None:
+    renamed(watched.images / "a.png", image(1))
+    emulator.inject([{"effect": {"status": 401}}])
+    watched.start(once=True)
+    eventually(lambda: watched.code is not None)
+    assert watched.code == 7
+    assert {one.next_try for one in watched.rounds("failed")} == {None}
+
+
 def test_stopping_lets_the_round_end(watched: Watched, emulator: Emulator, held: Held) -> None:
     renamed(watched.images / "a.png", image(1))
     eventually(lambda: time.time() - (watched.images / "a.png").stat().st_ctime > 0.2)
