@@ -14,7 +14,7 @@ from nucleus_sync.api.states import Ending, JobError
 from nucleus_sync.apply.image_check import KEPT, Suspect, kept_images
 from nucleus_sync.apply.merging import METADATA_JOB
 from nucleus_sync.apply.readback import missing_of
-from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally, records
 from nucleus_sync.apply.scene_readback import SCENE_JOBS, missing_scenes
 from nucleus_sync.events import JobFinished, RecordRejected
 from nucleus_sync.ledger.journal import BatchState
@@ -181,7 +181,7 @@ async def _mostly_in(runtime: Runtime, sent: Sent, outcome: JobOutcome) -> Verdi
             rejection(sent, change, _reason(change, unmatched, outcome), lacks_item=False) for change in missing
         ]
     state = BatchState.PARTIAL if rejections or doubtful else BatchState.DONE
-    problem = f"{len(doubtful):,} records could not be verified; the next apply sends them again" if doubtful else ""
+    problem = f"{records(len(doubtful))} could not be verified: sent again by the next apply" if doubtful else ""
     return Verdict(state, tuple(rejections), doubtful, problem)
 
 
@@ -198,7 +198,7 @@ def _merged(sent: Sent, outcome: JobOutcome) -> Verdict:
     doubtful = frozenset(gone if accounted else sent.changes.keys() - {one.key for one in rejections})
     if not doubtful:
         return Verdict(BatchState.PARTIAL if rejections else BatchState.DONE, tuple(rejections))
-    problem = f"{len(doubtful):,} records were not merged; the next apply sends them whole"
+    problem = f"{records(len(doubtful))} not merged: sent whole by the next apply"
     return Verdict(BatchState.PARTIAL, tuple(rejections), doubtful, problem)
 
 

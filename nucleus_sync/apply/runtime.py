@@ -93,3 +93,8 @@ class StepTally:
             confirmed = self.counts["create"] + self.counts["update"] + self.counts["resent"] + self.counts["delete"]
             return "partial" if confirmed else "failed"
         return "partial" if self.counts["rejected"] else "done"
+
+
+def records(number: int) -> str:
+    """`1 record`, `2,000 records`."""
+    return f"{number:,} record{'' if number == 1 else 's'}"

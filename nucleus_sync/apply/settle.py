@@ -14,7 +14,7 @@ from nucleus_sync.apply.lost import outwait
 from nucleus_sync.apply.made_once import settle_evaluation
 from nucleus_sync.apply.model_run import settle_run
 from nucleus_sync.apply.resources import settle_creation
-from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, records
 from nucleus_sync.apply.scene_deletes import finish_deletion
 from nucleus_sync.errors import NotFound
 from nucleus_sync.events import Note
@@ -43,7 +43,7 @@ async def settle(runtime: Runtime, places: Places) -> None:
 
 
 async def _settle_batch(runtime: Runtime, batch: Batch, places: Places) -> None:
-    runtime.emit(Note(batch.address, f"an interrupted run left a batch of {batch.records:,} records; looking after it"))
+    runtime.emit(Note(batch.address, f"an interrupted run left a batch of {records(batch.records)}; looking after it"))
     if batch.details.get("scene"):
         await finish_deletion(runtime, batch)
         return
