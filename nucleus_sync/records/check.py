@@ -189,8 +189,9 @@ def _confidence(record: Any) -> Iterator[Complaint]:
         yield Complaint("score outside 0..1", f"score {number_words(confidence)} is outside 0..1")
 
 
-def metadata_type(value: Any) -> str | None:
-    """`text` or `number` where Nucleus wants one type for a key (docs/wire.md §6.6), else None."""
-    if isinstance(value, str):
-        return "text"
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else None
+def metadata_type(kind: type[Any]) -> str | None:
+    """`text` or `number` for a value's class where Nucleus wants one type for a key (docs/wire.md §6.6), else None."""
+    return _METADATA_TYPES.get(kind)
+
+
+_METADATA_TYPES = {str: "text", int: "number", float: "number"}

@@ -71,12 +71,29 @@ def pack_metadata(value: Any) -> bytes:
         packed = _encode(value)
     except OverflowError:
         return _encode_json(_whole_numbers(value))
-    return _encode(_whole_numbers(value)) if _FLOAT in packed else packed
+    return packed if _FLOAT not in packed or _is_as_it_comes(value) else _encode(_whole_numbers(value))
 
 
 _FLOAT = b"\xcb"
 """Where MessagePack has a float; found elsewhere by chance, it costs a second look."""
 _EXACT = 2.0**53
+
+
+def _is_as_it_comes(value: Any) -> bool:
+    """A quick yes for flat metadata of which no float is a whole number."""
+    if value.__class__ is not dict:
+        return False
+    for each in value.values():
+        kind = each.__class__
+        if kind is float:
+            if each.is_integer():
+                return False
+        elif kind not in _PLAIN:
+            return False
+    return True
+
+
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def _whole_numbers(value: Any) -> Any:

@@ -44,7 +44,9 @@ class AheadFile:
         """Write one stretch. The portion's rows are candidates, its problems are in `said`."""
         offset = self._file.tell()
         # Marshal takes a third of the time, but knows plain values only; there is seldom much to say.
-        packed = marshal.dumps((portion[:_PLAIN], pickle.dumps(said)), WITHOUT_REFERENCES)
+        sorts = {each: number for number, each in enumerate(dict.fromkeys(portion.types))}
+        plain = portion._replace(types=list(map(sorts.__getitem__, portion.types)))[:_PLAIN]  # type: ignore[arg-type]
+        packed = marshal.dumps((plain, list(sorts), pickle.dumps(said)), WITHOUT_REFERENCES)
         with memoryview(packed) as left:
             written = 0
             while written < len(packed):
@@ -75,8 +77,9 @@ class Ahead:
         """Every stretch with the records that are candidates, which come in reading order; all where None is given."""
         wanted = None if candidates is None else _Wanted(candidates)
         for slot in self._slots:
-            values, packed = marshal.loads(self._bytes_at(slot))
+            values, sorts, packed = marshal.loads(self._bytes_at(slot))
             portion, said = Portion(*(*values, [])), pickle.loads(packed)
+            portion = portion._replace(types=list(map(sorts.__getitem__, portion.types)))
             if wanted is None:
                 yield portion._replace(problems=[problem for _, problem in said])
             else:

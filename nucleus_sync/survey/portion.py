@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -108,7 +109,7 @@ def portions(
             found.lines.append(b"" if kind in _UPLOADED else wire_line(record))
         metadata = record.metadata if kind is Polygon or kind is Box else _metadata(record)  # type: ignore[union-attr]
         if metadata:
-            found.types[number] = tuple(_types(metadata))
+            found.types[number] = _types(tuple(metadata), tuple(map(type, metadata.values())))
             if kind in _STANDING_ALONE:
                 found.names.add(tuple(metadata))
         if kind in _REMOTE or (kind is LocalItem and record.is_staged):  # type: ignore[union-attr]
@@ -162,11 +163,11 @@ def _metadata(record: Any) -> dict[str, Any]:
     return metadata or {}
 
 
-def _types(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in metadata.items():
-        kind = metadata_type(value)
-        if kind is not None:
-            yield key, kind
+@lru_cache(1000)
+def _types(names: tuple[str, ...], kinds: tuple[type[Any], ...]) -> Types:
+    """Most records have the same keys with values of the same kinds."""
+    told = ((name, metadata_type(kind)) for name, kind in zip(names, kinds, strict=True))
+    return tuple((name, kind) for name, kind in told if kind is not None)
 
 
 def foreign_label(record: Any, taxonomies: Mapping[str, Collection[str]]) -> tuple[str, str] | None:
