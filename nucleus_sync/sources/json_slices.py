@@ -1,46 +1,34 @@
-"""The elements of a JSON file's top-level arrays, sliced out without decoding them, in flat memory.
-
-An array is read in windows. A window is cut where two objects meet (`} , {`) and decoded as a list of raw elements.
-A cut at a wrong place, inside a text or a nested list, leaves something that can't be decoded, so what decodes is
-right; only where no cut works is the text walked token by token. NaN, Infinity and lone surrogates, which the decoder
-refuses, are covered by numbers and escapes of the same length while slicing: the places stay true.
-"""
+"""The elements of a JSON file's top-level arrays, in windows that are cut without decoding them, in flat memory."""
 
 from __future__ import annotations
 
 import os
-import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
-import msgspec
 from msgspec import Raw
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.sources.json_cut import (
+    SPACE,
+    byte_in,
+    end_of_value,
+    first_key,
+    fit,
+    is_cut_off,
+    offsets_of,
+    raws_of,
+    reason_of,
+    tame,
+)
 
 WINDOW = 64 * 1024
 """Bytes; small enough to stay in a processor's cache, which doubles the speed against 1 MiB."""
 LONGEST = 256 * 1024 * 1024
 """Bytes of one element or one value outside the arrays, beyond which a file is refused."""
-
-_SPACE = b" \t\r\n"
-_GAP = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
-_SEAM_END = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\Z")
-_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*"[^"\\]{0,64}"')
-_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
-_BYTE = re.compile(r"\(byte (\d+)\)")
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\[\]{}"]*\]|[\[\]{},]', re.DOTALL)
-_UNTAMED = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-_TAMED = {b"NaN": b"0e0", b"Infinity": b"0e000000"}
-_TRIES = 3
-_LONGEST_WORD = 16
-
-_decode_raws = msgspec.json.Decoder(list[Raw]).decode
-_decode_raw = msgspec.json.Decoder(Raw).decode
 
 
 class Window(NamedTuple):
@@ -95,15 +83,6 @@ class Section:
     seams: Seams = field(default_factory=Seams)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """Elements that were sliced from the front of a text; `length` bytes, and whether the array ends after them."""
-
-    count: int
-    length: int
-    last: bool
-
-
 class JsonFile:
     """A JSON file whose top-level arrays are read in slices. Raises SourceError for whatever is wrong with it."""
 
@@ -156,12 +135,12 @@ class JsonFile:
         for number in range(len(seams)) if which is None else which:
             start, length = seams.starts[number], seams.lengths[number]
             text = self.bytes_at(start, length)
-            raws = _raws(text, length)
+            raws = raws_of(text, length)
             if raws is None:
                 raise SourceError("changed while it was read", where=self.shown, fix="wait until its writer is done")
             elements = list(map(bytes, raws))
             lengths = list(map(len, elements))
-            yield Window(elements, _offsets(text, elements, lengths, start), lengths, seams.firsts[number])
+            yield Window(elements, offsets_of(text, elements, lengths, start), lengths, seams.firsts[number])
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """Bytes of the file; SourceError when it has become shorter."""
@@ -308,7 +287,7 @@ class JsonFile:
         size = 4096
         while True:
             text = self._some(start, size)
-            end = _end_of_value(_tame(text))
+            end = end_of_value(tame(text))
             if isinstance(end, int) and (end < len(text) or start + len(text) >= self.size):
                 return start + end
             if isinstance(end, str):
@@ -329,25 +308,25 @@ class JsonFile:
         hint = b""
         while True:
             text = self._some(position, min(size, limit - position))
-            fit = _fit(text, hint, whole=position + len(text) >= limit)
-            if isinstance(fit, str):
-                self._complain(position - 1, b"[" + text, fit)
+            found = fit(text, hint, whole=position + len(text) >= limit)
+            if isinstance(found, str):
+                self._complain(position - 1, b"[" + text, found)
                 if size > LONGEST:
                     self.broken(position, f"an element of more than {LONGEST >> 20} MiB")
                 size *= 4
                 continue
-            yield fit.count, position, fit.length
-            if fit.last:
+            yield found.count, position, found.length
+            if found.last:
                 return
-            hint = hint or _first_key(text)
-            position = self._skip_blanks(self._skip_blanks(position + fit.length) + 1)
+            hint = hint or first_key(text)
+            position = self._skip_blanks(self._skip_blanks(position + found.length) + 1)
             size = WINDOW
 
     def _complain(self, start: int, text: bytes, why: str) -> None:
         """Raise SourceError unless more text may help: a number or word that is cut looks broken, too."""
         at_end = start + len(text) >= self.size
-        if not _is_cut_off(why, b"" if at_end else text):
-            self.broken(start + _byte_in(why), _reason(why))
+        if not is_cut_off(why, b"" if at_end else text):
+            self.broken(start + byte_in(why), reason_of(why))
         if at_end:
             self._truncated()
 
@@ -372,7 +351,7 @@ class JsonFile:
         """The first byte from here that isn't a blank; the file's size at its end."""
         while True:
             text = self._some(offset, 256)
-            found = len(text) - len(text.lstrip(_SPACE))
+            found = len(text) - len(text.lstrip(SPACE))
             offset += found
             if found < len(text) or not text:
                 return offset
@@ -406,144 +385,6 @@ def unreadable(error: OSError, shown: str) -> SourceError:
             return SourceError("may not be read", where=shown, fix="give this user permission to read it")
         case _:
             return SourceError(f"can't be read: {error.strerror or error}", where=shown)
-
-
-def _fit(text: bytes, hint: bytes, *, whole: bool) -> _Fit | str:
-    """Slice elements from the front of a text; what is wrong as the decoder says it when not even one fits."""
-    if not whole:
-        for cut in _cuts(text, hint):
-            raws = _raws(text, cut)
-            if raws is not None:
-                return _Fit(len(raws), cut, last=False)
-    return _fit_end(text)
-
-
-def _fit_end(text: bytes) -> _Fit | str:
-    """Like `_fit` where the array may end within the text, or no seam could be found by looking."""
-    tamed = _tame(text)
-    try:
-        _decode_raws(b"[" + tamed)
-        length = len(text.rstrip(_SPACE)) - 1
-    except msgspec.DecodeError as error:
-        trailing = _TRAILING.search(str(error))
-        if trailing is None:
-            cut = _walk_to_seam(tamed) if _is_cut_off(str(error), b"[" + tamed) else 0
-            raws = _raws(text, cut) if cut else None
-            return str(error) if raws is None else _Fit(len(raws), cut, last=False)
-        length = tamed.rindex(b"]", 0, int(trailing[1]) - 2)  # the decoder counts this byte from 1, after our "["
-    except RecursionError:
-        return "JSON is malformed: nested too deeply (byte 1)"
-    length = len(text[:length].rstrip(_SPACE))
-    raws = _raws(text, length)
-    return _Fit(len(raws), length, last=True) if raws is not None else "JSON is malformed: can't be sliced (byte 1)"
-
-
-def _cuts(text: bytes, hint: bytes) -> Iterator[int]:
-    """Ends of objects at which the text may be cut: first before what begins like the first element."""
-    tries = 0
-    for needle in (hint, b"{") if hint else (b"{",):
-        place = len(text)
-        for _ in range(_TRIES * 4):
-            place = text.rfind(needle, 0, place)
-            if place <= 0 or tries >= _TRIES * 2:
-                break
-            seam = _SEAM_END.search(text, max(0, place - 64), place)
-            if seam:
-                tries += 1
-                yield seam.start() + 1
-
-
-def _walk_to_seam(text: bytes) -> int:
-    """The end of the last element that is whole, found token by token: slow, and sure."""
-    depth = last = 0
-    for token in _TOKEN.finditer(text):
-        match token[0]:
-            case b"{" | b"[":
-                depth += 1
-            case b"}" | b"]":
-                depth -= 1
-                if depth < 0:
-                    break
-            case b"," if depth == 0:
-                last = token.start()
-    return len(text[:last].rstrip(_SPACE))
-
-
-def _raws(text: bytes, length: int) -> list[Raw | bytes] | None:
-    """The elements in the first bytes of a text; None where they aren't a list of whole elements."""
-    part = text[:length]
-    try:
-        return _decode_raws(b"[" + part + b"]")  # type: ignore[return-value]
-    except msgspec.DecodeError:
-        pass
-    except RecursionError:
-        return None
-    tamed = _tame(part)
-    if tamed is part:
-        return None
-    try:
-        covered = _decode_raws(b"[" + tamed + b"]")
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    elements = list(map(bytes, covered))
-    lengths = list(map(len, elements))
-    offsets = _offsets(tamed, elements, lengths, 0)
-    return [part[start : start + size] for start, size in zip(offsets, lengths, strict=True)]
-
-
-def _offsets(text: bytes, elements: list[bytes], lengths: list[int], start: int) -> list[int]:
-    """Where the elements of a text lie. Most writers put the same gap everywhere; joining them again shows it."""
-    if not elements:
-        return []
-    first = _GAP.match(text, lengths[0])
-    gap = first[0] if first else b""
-    if gap.join(elements) == text:
-        width = len(gap)
-        return list(accumulate([length + width for length in lengths[:-1]], initial=start))
-    place = 0
-    offsets = []
-    for length in lengths:
-        offsets.append(start + place)
-        found = _GAP.match(text, place + length)
-        place = found.end() if found else place + length
-    return offsets
-
-
-def _end_of_value(text: bytes) -> int | str:
-    """Where the value at the front of a text ends, or what the decoder says against it."""
-    try:
-        _decode_raw(text)
-    except msgspec.DecodeError as error:
-        trailing = _TRAILING.search(str(error))
-        return len(text[: int(trailing[1]) - 1].rstrip(_SPACE)) if trailing else str(error)
-    except RecursionError:
-        return "JSON is malformed: nested too deeply (byte 0)"
-    return len(text.rstrip(_SPACE))
-
-
-def _tame(text: bytes) -> bytes:
-    """The text with what the decoder refuses covered by something harmless of the same length."""
-    if not _UNTAMED.search(text):
-        return text
-    return _UNTAMED.sub(lambda found: _TAMED.get(found[0], b"\\u0000"), text)
-
-
-def _first_key(text: bytes) -> bytes:
-    found = _FIRST_KEY.match(text)
-    return found[0] if found else b""
-
-
-def _is_cut_off(why: str, text: bytes) -> bool:
-    return "truncated" in why or 0 <= len(text) - _byte_in(why) <= _LONGEST_WORD
-
-
-def _byte_in(why: str) -> int:
-    found = _BYTE.search(why)
-    return int(found[1]) if found else 0
-
-
-def _reason(why: str) -> str:
-    return _BYTE.sub("", why).removeprefix("JSON is malformed: ").strip()
 
 
 def _first_lower(text: str) -> str:
