@@ -101,8 +101,12 @@ class Database:
             _quick_check(conn, "", str(self.path))
 
     def close(self) -> None:
-        """Close the file; the write-ahead log goes into it when nobody else has it open."""
+        """Close the file. The write-ahead log goes into it, or the next one to open it would take its writer for dead."""
         with self._turn:
+            if self.writable:
+                with suppress(sqlite3.Error):  # somebody who reads just now does no harm: it is tried, not waited for
+                    self._conn.execute("PRAGMA busy_timeout=0")
+                    self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._conn.close()
 
     def assure_fence(self) -> None:

@@ -59,6 +59,17 @@ def test_lineage_and_records_outlive_closing(filled: Path) -> None:
         assert (second.lineage, list(second.known(ITEMS))) == (lineage, [ROW])
 
 
+def test_a_writer_that_ends_leaves_no_log_behind_though_somebody_reads(filled: Path) -> None:
+    """A log with something in it means a dead writer, and has the next one look at the whole file."""
+    with Ledger.read(filled) as reader:
+        assert list(reader.known(ITEMS)) == [ROW]
+        with Ledger.open(filled, endpoint="embedded") as writer:
+            writer.add_metadata_types(ITEMS, {"speed": "number"})
+            assert filled.with_name(filled.name + "-wal").stat().st_size > 0
+        assert filled.with_name(filled.name + "-wal").stat().st_size == 0
+        assert reader.metadata_types(ITEMS) == {"speed": "number"}
+
+
 def test_a_ledger_that_should_be_there_is_not_made(path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger"):
         Ledger.open(path, endpoint="embedded", create=False)

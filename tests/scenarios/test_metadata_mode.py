@@ -129,7 +129,7 @@ def test_an_item_that_somebody_deleted_is_sent_whole(project: Project, client: C
     _declare(project, {"n": 3}, {"n": 4})
     answer = project("apply", "--auto-approve")
     assert answer.code == 3
-    assert "the next apply sends them whole" in answer.text
+    assert "sent whole by the next apply" in answer.text
     _applied(project)
     assert _held(client) == {"0": {"n": 3}, "1": {"n": 4}}
 
