@@ -79,7 +79,7 @@ def open_batches(place: Place) -> int:
 def test_an_apply_that_waits_for_jobs(
     number: signal.Signals, place: Place, town: Town, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    place.emulator.inject([{"match": {"job": "uploadDatasetItems"}, "effect": {"slow": 8.0}}])
+    place.emulator.inject([{"match": {"job": "uploadDatasetItems"}, "effect": {"slow": 4.0}}])
     process = started("-m", "nucleus_sync", "-C", str(place.project), "apply", "--auto-approve")
     deadline = time.monotonic() + 90
     while open_batches(place) < 2 and process.poll() is None:

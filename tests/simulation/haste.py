@@ -15,8 +15,8 @@ from nucleus_sync.spec.environment import Credentials
 from nucleus_sync.workspace import Workspace
 
 _NAP = 0.001
-_LONG_NAP = 0.01
-"""A job that really works for a second must not take hours of this time."""
+_LONG_NAP = 0.03
+"""A job that really works for a second or two must not take hours of this time."""
 _LEAP = 50.0
 """Of long waits many are skipped at once: a job that is stuck for hours would be asked for thousands of times."""
 

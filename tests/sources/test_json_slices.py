@@ -67,7 +67,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("slices") / "document.json"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(first=elements, second=elements, between=values, style=styles, escape=st.booleans())
 def test_sections_are_what_json_says(
     first: list[Any], second: list[Any], between: Any, style: Any, escape: bool, scratch: Path
@@ -90,7 +90,7 @@ def test_a_list_is_a_section_without_a_name(elements: list[Any], style: Any, scr
     assert same(sliced(scratch, ""), json.loads(text))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(elements=elements, style=styles, where=st.floats(0, 1), junk=st.binary(max_size=3), keep=st.integers(0, 3))
 def test_broken_text_is_refused_or_read_as_json_reads_it(
     elements: list[Any], style: Any, where: float, junk: bytes, keep: int, scratch: Path
@@ -113,7 +113,7 @@ def test_broken_text_is_refused_or_read_as_json_reads_it(
         assert same(found, expected)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(content=st.binary(max_size=60) | st.text('[]{}",:\\0123e.-nulltrfaseNI \n', max_size=40).map(str.encode))
 def test_any_bytes_give_sections_or_a_source_error(content: bytes, scratch: Path) -> None:
     scratch.write_bytes(content)
