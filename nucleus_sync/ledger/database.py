@@ -101,7 +101,7 @@ class Database:
             _quick_check(conn, "", str(self.path))
 
     def close(self) -> None:
-        """Close the file. The write-ahead log goes into it, or the next one to open it would take its writer for dead."""
+        """Close the file. The write-ahead log goes into it, or whoever opens it next takes its writer for dead."""
         with self._turn:
             if self.writable:
                 with suppress(sqlite3.Error):  # somebody who reads just now does no harm: it is tried, not waited for
