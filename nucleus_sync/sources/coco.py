@@ -34,7 +34,6 @@ from nucleus_sync.sources.coco_images import (
 from nucleus_sync.sources.coco_labels import TOGETHER, Labels, Naming, Rules
 from nucleus_sync.sources.coco_masks import Masks
 from nucleus_sync.sources.coco_shape import Shaping
-from nucleus_sync.sources.json_slices import Section
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
 from nucleus_sync.sources.reader import (
@@ -109,7 +108,7 @@ class CocoReader:
         """For what several processes can read."""
         if not self._is_portable(kind):
             return []
-        section = self._image_section() if kind is Kind.ITEMS else self._labels().section
+        section = self._file.image_section() if kind is Kind.ITEMS else self._labels().section
         return [Stretch(count, which) for count, which in section.seams.stretches(TOGETHER)]
 
     def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:
@@ -146,7 +145,8 @@ class CocoReader:
         """For labels, and for images that lie elsewhere."""
         if not self._is_portable(kind):
             return None
-        return Portable(CocoReader, packed(self._spec), self._surroundings.elsewhere(), self._file.luggage())
+        luggage = self._file.luggage(for_labels=kind is Kind.ANNOTATIONS)
+        return Portable(CocoReader, packed(self._spec), self._surroundings.elsewhere(), luggage)
 
     def _is_portable(self, kind: Kind) -> bool:
         """Whether several processes can read: threads look at files of images, and one process paints masks."""
@@ -185,9 +185,6 @@ class CocoReader:
         return Labels(file.document, section, file.table(), found, rules, naming)
 
     # --- items --------------------------------------------------------------------------------------------------
-
-    def _image_section(self) -> Section:
-        return self._file.section("images", 'a COCO file lists its images under "images"')
 
     def _scan_items(self, report: Report, which: range | None = None) -> Iterator[Seen]:
         for place, raw, image, facts in self._usable(self._file.entries(), report, which):

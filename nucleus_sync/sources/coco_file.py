@@ -52,6 +52,10 @@ class CocoFile:
             what = f'has no section "{name}"'
         raise SourceError(what, where=self._shown, fix=way_out)
 
+    def image_section(self) -> Section:
+        """The list of images. Raises SourceError where there is none."""
+        return self.section("images", 'a COCO file lists its images under "images"')
+
     def entries(self) -> ImageEntries:
         """The image entries."""
         return self._opened().entries
@@ -67,9 +71,9 @@ class CocoFile:
         self._made = _Made(made.section, made.entries, made.listing, table)
         return table
 
-    def luggage(self) -> Any:
-        """What another process needs to read labels, and would take long to find out."""
-        return self.document.index(), self.table()
+    def luggage(self, *, for_labels: bool = True) -> Any:
+        """What another process would take long to find out: where the sections lie and, for labels, the images."""
+        return self.document.index(), self.table() if for_labels else None
 
     def take_up(self, luggage: Any) -> None:
         """Take over what `luggage` gave."""
@@ -137,7 +141,7 @@ class CocoFile:
 
     def _opened(self) -> _Made:
         """The entries and the folder's listing, made anew when the section is no longer the one they are of."""
-        section = self.section("images", 'a COCO file lists its images under "images"')
+        section = self.image_section()
         if self._made is None or self._made.section is not section:
             listing = None
             if self._images is not None:

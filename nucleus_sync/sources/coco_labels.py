@@ -158,7 +158,7 @@ class Labels:
         """
         images, hashed = self.images, xxh3_64_digest
         find_image, find_category = images.sound_place, self.categories.get
-        names, starts, seeds = bytes(images.names), images.starts, images.seeds
+        names, starts, seeds = images.names, images.starts, images.seeds
         is_templated = self.rules.annotation_id is not None
         image_id: Id | None = None
         place, prefix, image_seed = -1, b"", 0
@@ -171,7 +171,7 @@ class Labels:
                 if keys.image_id != image_id:  # most files keep an image's labels together
                     image_id = keys.image_id
                     place = find_image(image_id)
-                    prefix = names[starts[place] : starts[place + 1]] + ANNOTATION if place >= 0 else b""
+                    prefix = bytes(names[starts[place] : starts[place + 1]]) + ANNOTATION if place >= 0 else b""
                     image_seed = seeds[place] if place >= 0 else 0
                 category = find_category(keys.category_id)
                 if place < 0 or category is None:
@@ -289,7 +289,7 @@ class Labels:
     def read(self, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """The picked labels as records, in the order of the picks."""
         images = self.images
-        names, starts, seeds = bytes(images.names), images.starts, images.seeds
+        names, starts, seeds = images.names, images.starts, images.seeds
         find_image, find_category = images.sound_place, self.categories.get
         fetch, unpack, notes = _Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
         image_id: Id | None = None
