@@ -19,7 +19,7 @@ from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.scene_line import scene_of
 from nucleus_sync.sources.walk import shown
-from nucleus_sync.sources.wire_errors import TYPES, Why, unknown_type, why_not_json, why_not_record
+from nucleus_sync.sources.wire_errors import TYPES, Why, leaves, unknown_type, why_not_json, why_not_record
 
 BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoding a line raises."""
@@ -149,23 +149,9 @@ def _known_keys(kind: type[Record]) -> frozenset[str]:
 
 def _long_numbers(metadata: Any) -> Iterator[Why]:
     """Whole numbers that JavaScript would round, Nucleus's viewer perhaps too."""
-    for path, number in _whole_numbers(metadata, ""):
-        if abs(number) > EXACT_IN_JAVASCRIPT:
+    for path, number in leaves(metadata):
+        if isinstance(number, int) and not isinstance(number, bool) and abs(number) > EXACT_IN_JAVASCRIPT:
             yield Why("number above 2^53", f"metadata key {shown(path)}: {number} is above 2^53: kept exact")
-
-
-def _whole_numbers(value: Any, path: str) -> Iterator[tuple[str, int]]:
-    match value:
-        case bool():
-            return
-        case int():
-            yield path, value
-        case dict():
-            for key, inner in value.items():
-                yield from _whole_numbers(inner, f"{path}.{key}" if path else key)
-        case list():
-            for number, inner in enumerate(value):
-                yield from _whole_numbers(inner, f"{path}[{number}]")
 
 
 def _as_ground_truth(record: Record, found: list[Why]) -> Record:

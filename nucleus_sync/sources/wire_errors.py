@@ -48,8 +48,9 @@ def why_not_json(line: bytes, error: Exception) -> Why:
         return Why("not UTF-8", "not UTF-8")
     except (ValueError, RecursionError) as problem:
         return _malformed(line, problem)
-    for path, number in _not_finite(value, ""):
-        return Why("number is not finite", f"{path or 'value'} is {number_words(number)}")
+    for path, number in leaves(value):
+        if isinstance(number, float) and not isfinite(number):
+            return Why("number is not finite", f"{path or 'value'} is {number_words(number)}")
     return Why("not JSON", f"not JSON: {_plain(str(error))}")
 
 
@@ -90,16 +91,17 @@ def _is_cut_off(line: bytes, problem: json.JSONDecodeError) -> bool:
     return starts and (problem.msg.startswith("Unterminated string") or problem.pos >= len(problem.doc.rstrip()))
 
 
-def _not_finite(value: Any, path: str) -> Iterator[tuple[str, float]]:
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value inside a JSON value that holds no other, with its path: `speed.max`, `lanes[2]`."""
     match value:
-        case float() if not isfinite(value):
-            yield path, value
         case dict():
             for key, inner in value.items():
-                yield from _not_finite(inner, f"{path}.{key}" if path else key)
+                yield from leaves(inner, f"{path}.{key}" if path else key)
         case list():
             for number, inner in enumerate(value):
-                yield from _not_finite(inner, f"{path}[{number}]")
+                yield from leaves(inner, f"{path}[{number}]")
+        case _:
+            yield path, value
 
 
 def _wrong_type(path: str, expected: str, got: str | None) -> Why:

@@ -14,7 +14,15 @@ from nucleus_sync.errors import SourceError
 from nucleus_sync.plan.diff import Desired, whole_items
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, content_hash
 from nucleus_sync.records.item import StagedFile
-from nucleus_sync.records.key import annotation_id, annotation_key, as_words, is_unnumbered, item_of, reference_id
+from nucleus_sync.records.key import (
+    UNNUMBERED,
+    annotation_id,
+    annotation_key,
+    as_words,
+    is_unnumbered,
+    item_of,
+    reference_id,
+)
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import FileState, Pick, Reader, Stretch
@@ -24,7 +32,6 @@ from nucleus_sync.survey.tally import Tally
 if TYPE_CHECKING:
     from nucleus_sync.survey.scanning import Scanning
 
-_UNNUMBERED = b"\x00~"
 _COMPARED_BY_CONTENT = 1000
 _TOGETHER = 4096
 
@@ -107,7 +114,7 @@ class DesiredStream:
         before, problems = len(self._sorter), self._tally.invalid + self._tally.waiting
         for block in self._rows_of(number, reader) if scanning is None else self._rows_by(scanning, number, reader):
             if not self._unnumbered:
-                self._unnumbered = _UNNUMBERED in b"\n".join([row[0] for row in block])
+                self._unnumbered = UNNUMBERED in b"\n".join([row[0] for row in block])
             self._sorter.extend_block(block)
             if order is not None:
                 order.extend([(place, key, raw, b"", False) for key, raw, place in block])

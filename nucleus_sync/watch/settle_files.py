@@ -155,10 +155,6 @@ class Settling:
         """Files that are being followed."""
         return len(self._pending)
 
-    def is_waiting(self, path: str) -> bool:
-        """Whether this file has changed and not settled."""
-        return path in self._pending
-
     def waits_below(self, folder: str) -> bool:
         """Whether a file in this folder has changed and not settled."""
         with self._lock:
