@@ -114,9 +114,11 @@ class Portable(NamedTuple):
     spec: SimpleNamespace
     surroundings: Surroundings
     luggage: Any
+    scans_only: bool = False
+    """The other process scans stretches, and reads along what it scans; picks are read by one process."""
 
     def reader(self) -> Reader:
-        """The reader; it can `read`."""
+        """The reader; it can `read`, unless it `scans_only`."""
         made = self.kind(self.spec, self.surroundings)
         made.take_up(self.luggage)
         reader: Reader = made
@@ -159,6 +161,26 @@ class Stretch(NamedTuple):
     """What the reader finds them by; small, and made of plain values."""
 
 
+class Unfolding:
+    """Stretches that come into being as they are taken; only a few exist at a time."""
+
+    def __init__(self, records: int, stretches: Iterable[Stretch]) -> None:
+        self.records = records
+        """How many records there are in all, roughly."""
+        self._stretches = stretches
+
+    def __iter__(self) -> Iterator[Stretch]:
+        return iter(self._stretches)
+
+
+Stretches = list[Stretch] | Unfolding
+
+
+def records_in(stretches: Stretches) -> int:
+    """How many records there are in all, roughly."""
+    return stretches.records if isinstance(stretches, Unfolding) else sum(one.records for one in stretches)
+
+
 Say = Callable[[bytes, Problem], None]
 """Takes a locator and what is wrong with the record there."""
 SeenAndRead = tuple[bytes, bytes, bytes, Record | None]
@@ -190,7 +212,7 @@ class StretchedReader(PortableReader, Protocol):
     says_numbers: bool
     """Whether what it says of a record depends on the number that a record without an id gets."""
 
-    def stretches(self, kind: Kind) -> list[Stretch]:
+    def stretches(self, kind: Kind) -> Stretches:
         """All records of the kind in order; none where one process has to scan them."""
 
     def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:

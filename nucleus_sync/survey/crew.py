@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,28 +72,30 @@ class Crew:
     ) -> Iterator[Scanned]:
         """The stretches of one of the readers in their order. Each process in turn gets the next one."""
         pending: deque[tuple[subprocess.Popen[bytes], Path]] = deque()
-        for turn, stretch in enumerate(stretches):
-            if len(pending) == _AHEAD * len(self._members):
+        with _none_left(pending):
+            for turn, stretch in enumerate(stretches):
+                if len(pending) == _AHEAD * len(self._members):
+                    yield _scanned(*pending.popleft())
+                member, slot = self._turn(turn)
+                keep = lines is not None and lines.has_room
+                _send(member, ("scan", number, stretch.part, str(slot), reads_ahead(), keep))
+                pending.append((member, slot))
+            while pending:
                 yield _scanned(*pending.popleft())
-            member, slot = self._turn(turn)
-            keep = lines is not None and lines.has_room
-            _send(member, ("scan", number, stretch.part, str(slot), reads_ahead(), keep))
-            pending.append((member, slot))
-        while pending:
-            yield _scanned(*pending.popleft())
 
     def portions(self, blocks: Iterable[list[Any]], lines: KeptLines | None) -> Iterator[Portion]:
         """The records of the blocks in their order. Each process in turn gets the next one."""
         pending: deque[tuple[subprocess.Popen[bytes], list[Any]]] = deque()
-        for turn, block in enumerate(_cut(blocks)):
-            if len(pending) == _AHEAD * len(self._members):
+        with _none_left(pending):
+            for turn, block in enumerate(_cut(blocks)):
+                if len(pending) == _AHEAD * len(self._members):
+                    yield _portion(*pending.popleft())
+                member, slot = self._turn(turn)
+                slot.write_bytes(pickle.dumps(list(map(tuple, block)), pickle.HIGHEST_PROTOCOL))
+                _send(member, ("read", str(slot), lines is not None and lines.has_room))
+                pending.append((member, block))
+            while pending:
                 yield _portion(*pending.popleft())
-            member, slot = self._turn(turn)
-            slot.write_bytes(pickle.dumps(list(map(tuple, block)), pickle.HIGHEST_PROTOCOL))
-            _send(member, ("read", str(slot), lines is not None and lines.has_room))
-            pending.append((member, block))
-        while pending:
-            yield _portion(*pending.popleft())
 
     def _turn(self, number: int) -> tuple[subprocess.Popen[bytes], Path]:
         """Whose turn it is, and the file that passes between the two of us."""
@@ -138,6 +141,18 @@ def _send(member: subprocess.Popen[bytes], message: tuple[Any, ...]) -> None:
         member.stdin.flush()
     except OSError:
         raise _died() from None
+
+
+@contextmanager
+def _none_left(pending: Iterable[tuple[subprocess.Popen[bytes], Any]]) -> Iterator[None]:
+    """Where a source turns out unusable, takes the answers that are under way: the next stream would get them."""
+    try:
+        yield
+    except SourceError:
+        for member, _ in pending:
+            with suppress(NucleusSyncError):
+                _answer(member)
+        raise
 
 
 def _scanned(member: subprocess.Popen[bytes], slot: Path) -> Scanned:

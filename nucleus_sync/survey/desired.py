@@ -25,7 +25,7 @@ from nucleus_sync.records.key import (
 )
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.reader import FileState, Pick, Reader, Stretch
+from nucleus_sync.sources.reader import FileState, Pick, Reader, Stretches
 from nucleus_sync.spool import Sorter, Spool
 from nucleus_sync.survey.tally import Tally
 
@@ -57,12 +57,17 @@ class DesiredStream:
         """The readers by the numbers of their sources."""
         return [reader for _, reader in self._readers]
 
-    def portable(self) -> bytes | None:
-        """All readers as other processes can make them; None where one of them can't be made anew cheaply."""
-        found = [reader.portable(self._kind) if hasattr(reader, "portable") else None for reader in self.readers]
-        return None if None in found else pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
+    def portable(self, *, to_read: bool) -> bytes | None:
+        """All readers as other processes can make them; None where one of them can't be made anew cheaply.
 
-    def stretches(self) -> list[list[Stretch]] | None:
+        `to_read` is for reading picks, which not every reader that can scan a stretch is able to.
+        """
+        found = [reader.portable(self._kind) if hasattr(reader, "portable") else None for reader in self.readers]
+        if any(one is None or (to_read and one.scans_only) for one in found):
+            return None
+        return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
+
+    def stretches(self) -> list[Stretches] | None:
         """For each reader what can be scanned by itself; None where one of them must be scanned by one process."""
         found = [reader.stretches(self._kind) if hasattr(reader, "stretches") else [] for reader in self.readers]
         return found if all(found) else None

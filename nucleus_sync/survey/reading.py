@@ -10,7 +10,7 @@ from typing import Any
 
 from nucleus_sync.records.problem import Report
 from nucleus_sync.records.record import Kind
-from nucleus_sync.sources.reader import Pick
+from nucleus_sync.sources.reader import Pick, records_in
 from nucleus_sync.spool import Row
 from nucleus_sync.survey.ahead import Ahead
 from nucleus_sync.survey.crew import Crew
@@ -43,7 +43,7 @@ class Reading:
         report: Report,
     ) -> Iterator[Portion]:
         """The records of `count` candidates in reading order; a portion's rows are candidates. Raises SourceError."""
-        crew = self._opened(stream, kind, taxonomies) if count >= WORTH_A_CREW else None
+        crew = self._opened(stream, kind, taxonomies, to_read=True) if count >= WORTH_A_CREW else None
         if crew is None:
             found = self._alone(stream, kind, candidates, taxonomies, report)
         else:
@@ -58,16 +58,18 @@ class Reading:
     ) -> Scanning | None:
         """A scan by several processes, which read `ahead` what they see; None where this process has to scan."""
         stretches = stream.stretches()
-        if stretches is None or sum(one.records for own in stretches for one in own) < WORTH_A_CREW:
+        if stretches is None or sum(map(records_in, stretches)) < WORTH_A_CREW:
             return None
-        crew = self._opened(stream, kind, taxonomies)
+        crew = self._opened(stream, kind, taxonomies, to_read=False)
         if crew is None:
             return None
         return Scanning(crew, stretches, self.lines, Ahead(self._scratch, self.lines, self._keep) if ahead else None)
 
-    def _opened(self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]]) -> Crew | None:
+    def _opened(
+        self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]], *, to_read: bool
+    ) -> Crew | None:
         """The crew, turned to a stream; None where there can't be one."""
-        readers = stream.portable()
+        readers = stream.portable(to_read=to_read)
         if readers is None:
             return None
         self._crew = self._crew or Crew.started(self._scratch)

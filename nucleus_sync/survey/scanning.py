@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nucleus_sync.sources.reader import Hearing, Stretch
+from nucleus_sync.sources.reader import Hearing, Stretches
 from nucleus_sync.spool import Row
 from nucleus_sync.survey.ahead import Ahead
 from nucleus_sync.survey.crew import Crew
@@ -15,7 +15,7 @@ class Scanning:
     """One stream that a crew scans."""
 
     def __init__(
-        self, crew: Crew, stretches: Sequence[list[Stretch]], lines: KeptLines | None, ahead: Ahead | None
+        self, crew: Crew, stretches: Sequence[Stretches], lines: KeptLines | None, ahead: Ahead | None
     ) -> None:
         self._ahead = ahead
         self.count = 0

@@ -53,6 +53,22 @@ models:
     predictions:
       street: [found]
 """
+AFTER_ANOTHER = """version: 1
+sources:
+  broken:
+    format: records
+    path: broken.jsonl
+  sound:
+    format: records
+    path: sound.jsonl
+datasets:
+  one:
+    name: One
+    items: [broken]
+  other:
+    name: Other
+    items: [sound]
+"""
 CHANCE = random.Random(3)
 RINGS = [[1, 1, 9, 1, 9, 9], [12, 12, 20, 12, 20, 20.5]]
 
@@ -189,3 +205,26 @@ def test_where_no_process_can_be_started_one_reads(
 
     monkeypatch.setattr(crew, "_start", refuse)
     assert _plan(folder) == alone
+
+
+def test_after_an_unusable_source_the_next_stream_gets_its_own_answers(
+    tmp_path: Path, by_many: Callable[[], None]
+) -> None:
+    (tmp_path / "nucleus.yaml").write_text(AFTER_ANOTHER)
+    items = [json.dumps({"reference_id": f"{n}", "image_url": f"s3://bucket/{n}.jpg"}) + "\n" for n in range(2_000)]
+    (tmp_path / "sound.jsonl").write_text("".join(items))
+    (tmp_path / "broken.jsonl").write_text("".join(items), encoding="utf-16")
+    alone = _found(tmp_path)
+    by_many()
+    assert _found(tmp_path) == alone
+    assert "UTF-16" in alone[0]
+    assert sum(alone[1].values()) == 2_000
+
+
+def _found(folder: Path) -> tuple[str, dict[str, int]]:
+    """What one stream fails of, and what another one would do."""
+    with Workspace(folder / "nucleus.yaml", environ=os.environ, embedded=True) as space:
+        prepared = space.prepare(Choices(), with_ledger=False)
+        [failure] = prepared.plan.failures
+        [counts] = [dict(changes.counts) for changes in prepared.surveyed.changes.values()]
+        return failure.error, counts
