@@ -67,7 +67,7 @@ class CocoFile:
         made = self._opened()
         if made.table is not None:
             return made.table
-        table = made.entries.table()
+        table = made.entries.table(self._surroundings.scratch)
         self._made = _Made(made.section, made.entries, made.listing, table)
         return table
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from msgspec import UNSET, Struct
 from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.sources.coco_label import Id, named, plain_id
-from nucleus_sync.sources.image_table import ImageTable, State
+from nucleus_sync.sources.image_table import ImageRows, ImageTable, State, TableParts
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.media import path_fields, upload_name
 from nucleus_sync.sources.names import Listing, Match, Miss, clean
@@ -23,6 +25,8 @@ from nucleus_sync.sources.walk import shown
 _PATH_FIELDS = frozenset(("file_name", "path", "parent", "name", "stem", "suffix", "ext"))
 
 _MOST_PIXELS = 1 << 31
+_plain_name = re.compile(r"[\w-][\w.@+()-]*(?:/[\w-][\w.@+()-]*)*").fullmatch
+"""A quick yes for names that are relative paths as they should be, and fit to be reference ids."""
 
 
 class _Entry(Struct, gc=False):
@@ -35,6 +39,7 @@ class _Entry(Struct, gc=False):
 
 
 _entry = msgspec.json.Decoder(_Entry).decode
+_entries = msgspec.json.Decoder(list[_Entry]).decode
 _errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -122,20 +127,40 @@ class ImageEntries:
         parts = path_fields(path)
         return {**own, **parts, "file_name": path, "ext": parts["suffix"]}
 
-    def table(self) -> ImageTable:
-        """All images by id."""
-        table = ImageTable()
-        for place, raw in self.all():
+    def table(self, scratch: Path) -> ImageTable:
+        """All images by id; a large table lies in a file of the scratch folder."""
+        parts = TableParts(self._section.seams.firsts[-1])
+        for number in range(len(self._section.seams)):
+            parts.extend(self._plain_rows(number) or self._rows(number))
+        return parts.settled(scratch)
+
+    def _plain_rows(self, window: int) -> ImageRows | None:
+        """The images of a window about which there is nothing to say; None where a closer look has to be taken."""
+        if not self._is_plain or self._listing is not None:
+            return None
+        rows = ImageRows()
+        try:
+            for entry in _entries(b"[%b]" % self._document.text_of(self._section, window)):
+                image_id, name = entry.id, entry.file_name
+                if image_id is None or name is None or _plain_name(name) is None:
+                    return None
+                rows.add(image_id, name, _pixels(entry.width), _pixels(entry.height), name)
+        except _errors:
+            return None
+        return rows
+
+    def _rows(self, window: int) -> ImageRows:
+        rows = ImageRows()
+        for place, raw in self.all(range(window, window + 1)):
             image = self.image(raw, place.offset)
             if image.id is None:
                 continue  # nothing can refer to it
             if image.state:
                 state = image.state if image.reference_id else State.UNUSABLE
-                table.add_unusable(image.id, state, image.detail, image.reference_id or image.file_name)
+                rows.add_unusable(image.id, state, image.detail, image.reference_id or image.file_name)
             else:
-                table.add(image.id, image.reference_id, image.width, image.height, image.path)
-        table.settle()
-        return table
+                rows.add(image.id, image.reference_id, image.width, image.height, image.path)
+        return rows
 
     def _lenient(self, content: bytes, offset: int) -> tuple[_Entry, tuple[str, str] | None]:
         element = self._document.decoded(content, offset)

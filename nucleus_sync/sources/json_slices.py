@@ -133,14 +133,17 @@ class JsonFile:
         """The elements of an array, in order: all, or those of some windows."""
         seams = section.seams
         for number in range(len(seams)) if which is None else which:
-            start, length = seams.starts[number], seams.lengths[number]
-            text = self.bytes_at(start, length)
-            raws = raws_of(text, length)
+            text, start = self.text_of(section, number), seams.starts[number]
+            raws = raws_of(text, len(text))
             if raws is None:
                 raise SourceError("changed while it was read", where=self.shown, fix="wait until its writer is done")
             elements = list(map(bytes, raws))
             lengths = list(map(len, elements))
             yield Window(elements, offsets_of(text, elements, lengths, start), lengths, seams.firsts[number])
+
+    def text_of(self, section: Section, window: int) -> bytes:
+        """The elements of a window as they stand in the file."""
+        return self.bytes_at(section.seams.starts[window], section.seams.lengths[window])
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """Bytes of the file; SourceError when it has become shorter."""
