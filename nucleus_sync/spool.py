@@ -13,7 +13,7 @@ import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 Row = tuple[Any, ...]
 
@@ -26,6 +26,15 @@ WITHOUT_REFERENCES = 2
 """The version of marshal's format that looks for no repeated objects: rows hold none worth finding."""
 
 
+class Block(NamedTuple):
+    """Some thousand rows that another process has written, as marshal, into a file that stays as it is."""
+
+    path: Path
+    start: int
+    size: int
+    rows: int
+
+
 class Spool:
     """Rows in the order they were added; can be read several times, also while more are added later."""
 
@@ -34,7 +43,9 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._tail: list[Row] = []
         self._limit = _IN_MEMORY
-        self._blocks: list[int] = []
+        self._blocks: list[tuple[IO[bytes], int, int]] = []
+        self._end = 0
+        self._others: dict[Path, IO[bytes]] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -61,9 +72,20 @@ class Spool:
             self._limit = _BLOCK
         for start in range(0, len(self._tail), _BLOCK):
             block = list(map(tuple, self._tail[start : start + _BLOCK]))
-            self._blocks.append(self._file.write(marshal.dumps(block, WITHOUT_REFERENCES)))
+            size = self._file.write(marshal.dumps(block, WITHOUT_REFERENCES))
+            self._blocks.append((self._file, self._end, size))
+            self._end += size
         self._file.flush()
         self._tail = []
+
+    def adopt(self, block: Block) -> None:
+        """Append rows that lie in another file already."""
+        if self._tail:
+            self._flush()
+        if block.path not in self._others:
+            self._others[block.path] = block.path.open("rb", buffering=0)
+        self._blocks.append((self._others[block.path], block.start, block.size))
+        self._length += block.rows
 
     def __iter__(self) -> Iterator[Row]:
         for block in self.blocks():
@@ -71,20 +93,18 @@ class Spool:
 
     def blocks(self) -> Iterator[list[Row]]:
         """The rows in lists of a few thousand."""
-        position = 0
-        for size in self._blocks:
-            assert self._file is not None  # noqa: S101  (blocks are only counted once there is a file)
+        for file, start, size in self._blocks:
             # Not marshal.load: it asks the file for every value by itself, which takes ten times as long.
-            yield marshal.loads(os.pread(self._file.fileno(), size, position))
-            position += size
+            yield marshal.loads(os.pread(file.fileno(), size, start))
         if self._tail:
             yield list(self._tail)
 
     def close(self) -> None:
         """Give the disk space back."""
-        if self._file is not None:
-            self._file.close()
-        self._file, self._tail, self._blocks, self._length = None, [], [], 0
+        for file in (self._file, *self._others.values()):
+            if file is not None:
+                file.close()
+        self._file, self._others, self._tail, self._blocks, self._end, self._length = None, {}, [], [], 0, 0
 
 
 class Sorter:

@@ -18,7 +18,8 @@ from nucleus_sync.records.item import LocalItem, StagedFile
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.record import Kind, wire_line
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.changes import Change, ChangeSet
+from nucleus_sync.survey.change import Change
+from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.lines import KeptLines
 
 PHOTOS_PER_REQUEST = 10

@@ -25,7 +25,7 @@ from nucleus_sync.records.fingerprint import RAW_SIZE, with_other_image
 from nucleus_sync.records.key import annotation_id, as_words, reference_id
 from nucleus_sync.records.problem import Where
 from nucleus_sync.records.record import Kind
-from nucleus_sync.survey.changes import CREATE, RESEND, Change
+from nucleus_sync.survey.change import CREATE, RESEND, Change
 
 JOB_TYPES = {
     Kind.ITEMS: "uploadDatasetItems",

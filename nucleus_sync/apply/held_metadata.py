@@ -22,7 +22,8 @@ from nucleus_sync.records.key import reference_id
 from nucleus_sync.records.record import Kind
 from nucleus_sync.records.scene import items_of_scene
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.changes import Change, ChangeSet
+from nucleus_sync.survey.change import Change
+from nucleus_sync.survey.changes import ChangeSet
 
 _AT_ONCE = 16
 _LINES = 1_000

@@ -30,7 +30,8 @@ from nucleus_sync.plan.steps import Step
 from nucleus_sync.records.fingerprint import LOOK_AGAIN
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.changes import CREATE, Change, ChangeSet
+from nucleus_sync.survey.change import CREATE, Change
+from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams
 from nucleus_sync.survey.metadata_names import remember_names
 

@@ -13,7 +13,8 @@ from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts
 from nucleus_sync.records.item import LocalItem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.changes import UPDATE, Change, ChangeSet
+from nucleus_sync.survey.change import UPDATE, Change
+from nucleus_sync.survey.changes import ChangeSet
 
 METADATA_JOB = "metadataUpdate"
 """As Nucleus lists it (docs/wire.md §7.4)."""

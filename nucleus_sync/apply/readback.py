@@ -17,7 +17,7 @@ from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import is_mask, item_of
 from nucleus_sync.records.merged import KeySets, as_they_are
 from nucleus_sync.records.record import Kind, key_of
-from nucleus_sync.survey.changes import CREATE, Change
+from nucleus_sync.survey.change import CREATE, Change
 from nucleus_sync.survey.metadata_names import key_sets
 
 _ITEMS_READ_BACK = 2_000

@@ -13,7 +13,7 @@ from nucleus_sync.apply.runtime import Runtime
 from nucleus_sync.errors import ApiError, NotFound
 from nucleus_sync.records.fingerprint import RAW_SIZE, content_hash
 from nucleus_sync.records.key import reference_id
-from nucleus_sync.survey.changes import Change
+from nucleus_sync.survey.change import Change
 
 SCENE_JOBS = frozenset({"uploadLidarScene", "uploadVideoScene"})
 _SCENES_READ_BACK = 2_000

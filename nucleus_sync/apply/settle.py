@@ -22,7 +22,7 @@ from nucleus_sync.ledger.batches import Batch, Operation
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.records.problem import Where
 from nucleus_sync.records.record import Kind
-from nucleus_sync.survey.changes import UPDATE
+from nucleus_sync.survey.change import UPDATE
 
 Places = Callable[[Batch, bytes], Where]
 """Where a record of an old batch came from, as well as that can still be said."""

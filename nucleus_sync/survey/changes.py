@@ -7,44 +7,34 @@ from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from xxhash import xxh3_128_intdigest
 
 from nucleus_sync.plan.plan import SourceCount
 from nucleus_sync.plan.steps import RecordCounts
-from nucleus_sync.records.fingerprint import RAW_SIZE, changed_parts
+from nucleus_sync.records.fingerprint import RAW_SIZE
 from nucleus_sync.records.key import as_words, item_of
 from nucleus_sync.records.merged import MOST_SETS
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
-from nucleus_sync.spool import Row, Spool
+from nucleus_sync.spool import Block, Row, Spool
+from nucleus_sync.survey.change import CREATE, RESEND, UPDATE, Change, digest_of, digest_of_new, reason_for
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.lines import KeptLines
 
-CREATE, UPDATE, RESEND = 0, 1, 2
 _WORDS = {CREATE: "create", UPDATE: "update", RESEND: "resend"}
 _SUM = (1 << 128) - 1
 _ANEW = {Kind.SCENES: "structure changed: made anew", Kind.ITEMS: "image changed: made anew"}
 _OLDER_GONE = "older image gone"
 
 
-class Change(NamedTuple):
-    """A record to send: where it lies, its key, the stamp it will have, what is done, the content known before."""
-
-    place: bytes
-    key: bytes
-    stamp: bytes
-    does: int
-    before: bytes
-    at: int = 0
-    """Where its line is kept, if its size isn't 0."""
-    size: int = 0
-
-
 @dataclass
 class ChangeSet:
-    """Everything that differs in one stream. Rows of `sent` are Changes in reading order."""
+    """Everything that differs in one stream.
+
+    Rows of `sent` are Changes in reading order, or in that of their keys where a crew has read a new stream.
+    """
 
     address: str
     kind: Kind
@@ -109,16 +99,23 @@ class ChangeSet:
         self.sent.add(change)
         self.counts[_WORDS[change.does]] += 1
         self.reasons[reason] += 1
-        self._mix(change.key + change.stamp[RAW_SIZE:] + bytes([change.does]))
+        self._content = (self._content + digest_of(change)) & _SUM
 
     def send_new(self, rows: list[Row]) -> None:
         """Add records that nobody knows, in the shape of Change: `send` for many, in a third of the time."""
         self.sent.extend(rows)
-        self.counts["create"] += len(rows)
-        self.reasons["new"] += len(rows)
-        ending = bytes([CREATE])
-        hashed = [xxh3_128_intdigest(key + stamp[RAW_SIZE:] + ending) for _, key, stamp, _, _, _, _ in rows]
-        self._content = (self._content + sum(hashed)) & _SUM
+        self._count_new(len(rows), digest_of_new(rows))
+
+    def adopt_new(self, blocks: Iterable[Block], count: int, digest: int) -> None:
+        """Add so many records that nobody knows, as another process has written them down with their digest."""
+        for block in blocks:
+            self.sent.adopt(block)
+        self._count_new(count, digest)
+
+    def _count_new(self, count: int, digest: int) -> None:
+        self.counts["create"] += count
+        self.reasons["new"] += count
+        self._content = (self._content + digest) & _SUM
 
     def note_names(self, names: Iterable[tuple[str, ...]]) -> None:
         """Add sets of metadata keys, as long as there aren't too many to be of use."""
@@ -224,13 +221,3 @@ class ChangeSet:
                 return f"sent again: its {self.holder} is made anew"
         reason = reason_for(self.kind, change.does, change.before, change.stamp[RAW_SIZE:])
         return f"{reason} (merged: no key is removed)" if self.merges and "metadata" in reason else reason
-
-
-def reason_for(kind: Kind, does: int, before: bytes, after: bytes) -> str:
-    """`new`, `geometry changed`, `label and metadata changed`, `sent again`, …"""
-    if does == CREATE:
-        return "new"
-    if does == RESEND:
-        return "sent again: a neighbour is deleted"
-    *others, last = changed_parts(kind, before, after) or ["content"]
-    return (f"{', '.join(others)} and {last}" if others else last) + " changed"

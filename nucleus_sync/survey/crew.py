@@ -9,40 +9,43 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from nucleus_sync.errors import NucleusSyncError, SourceError
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Stretch
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.ahead import Slot
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.portion import TOGETHER, Portion
+from nucleus_sync.survey.shelves import Layer
+from nucleus_sync.survey.shelving import Shelved
+from nucleus_sync.survey.span import Finished, Span
 
+T = TypeVar("T")
+Member = subprocess.Popen[bytes]
+Question = tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], T]]
+"""A message, and what becomes of its answer."""
 _MOST = 4
 _AHEAD = 2
 """Portions or stretches that a process has before it: one that it reads, one that waits."""
 
 
 class Scanned(NamedTuple):
-    """One stretch."""
+    """One stretch that was only scanned."""
 
+    problems: list[Problem]
     rows: list[Row]
     """(key, raw hash, place), sorted."""
-    problems: list[Problem]
-    ahead: Slot | None
-    """Where its records lie, if they were to be read as well and could be."""
-    kept: int
-    """Bytes of their lines."""
 
 
 class Crew:
     """Started once, used for any number of streams."""
 
-    def __init__(self, scratch: Path, members: list[subprocess.Popen[bytes]]) -> None:
+    def __init__(self, scratch: Path, members: list[Member]) -> None:
         self._scratch = scratch
         self._members = members
 
@@ -52,7 +55,7 @@ class Crew:
         count = min(_MOST, _processors())
         if count < 2:
             return None
-        members: list[subprocess.Popen[bytes]] = []
+        members: list[Member] = []
         try:
             for number in range(1, count + 1):
                 members.append(_start(scratch, number))  # noqa: PERF401  (those that did start must be ended)
@@ -69,38 +72,62 @@ class Crew:
 
     def scanned(
         self, number: int, stretches: Iterable[Stretch], reads_ahead: Callable[[], bool], lines: KeptLines | None
-    ) -> Iterator[Scanned]:
-        """The stretches of one of the readers in their order. Each process in turn gets the next one."""
-        pending: deque[tuple[subprocess.Popen[bytes], Path]] = deque()
-        with _none_left(pending):
-            for turn, stretch in enumerate(stretches):
-                if len(pending) == _AHEAD * len(self._members):
-                    yield _scanned(*pending.popleft())
-                member, slot = self._turn(turn)
-                keep = lines is not None and lines.has_room
-                _send(member, ("scan", number, stretch.part, str(slot), reads_ahead(), keep))
-                pending.append((member, slot))
-            while pending:
-                yield _scanned(*pending.popleft())
+    ) -> Iterator[Scanned | Shelved]:
+        """The stretches of one of the readers in their order."""
+
+        def ask(stretch: Stretch, slot: Path) -> Question[Scanned | Shelved]:
+            if reads_ahead():
+                keep = None if lines is None else lines.has_room
+                return ("shelve", number, stretch.part, keep), lambda answer: Shelved(*answer)
+            return ("scan", number, stretch.part, str(slot)), lambda answer: Scanned(
+                answer[0], marshal.loads(slot.read_bytes())
+            )
+
+        return self._answers(partial(ask, stretch) for stretch in stretches)
+
+    def rest(self) -> Iterator[Layer]:
+        """The last layers of all shelves."""
+        for member in self._members:
+            _send(member, ("rest",))
+        for member in self._members:
+            yield from (Layer(*layer) for layer in _answer(member)[0])
+
+    def finished(self, spans: Iterable[Span]) -> Iterator[Finished | None]:
+        """The spans of one stream in their order."""
+
+        def ask(span: Span, _: Path) -> Question[Finished | None]:
+            return ("span", tuple(span)), lambda answer: answer[0]
+
+        return self._answers(partial(ask, span) for span in spans)
 
     def portions(self, blocks: Iterable[list[Any]], lines: KeptLines | None) -> Iterator[Portion]:
-        """The records of the blocks in their order. Each process in turn gets the next one."""
-        pending: deque[tuple[subprocess.Popen[bytes], list[Any]]] = deque()
-        with _none_left(pending):
-            for turn, block in enumerate(_cut(blocks)):
-                if len(pending) == _AHEAD * len(self._members):
-                    yield _portion(*pending.popleft())
-                member, slot = self._turn(turn)
-                slot.write_bytes(pickle.dumps(list(map(tuple, block)), pickle.HIGHEST_PROTOCOL))
-                _send(member, ("read", str(slot), lines is not None and lines.has_room))
-                pending.append((member, block))
-            while pending:
-                yield _portion(*pending.popleft())
+        """The records of the blocks in their order."""
 
-    def _turn(self, number: int) -> tuple[subprocess.Popen[bytes], Path]:
-        """Whose turn it is, and the file that passes between the two of us."""
-        turn, who = divmod(number, len(self._members))
-        return self._members[who], self._scratch / f"portion-{who}-{turn % _AHEAD}"
+        def ask(block: list[Any], slot: Path) -> Question[Portion]:
+            slot.write_bytes(pickle.dumps(list(map(tuple, block)), pickle.HIGHEST_PROTOCOL))
+            return ("read", str(slot), lines is not None and lines.has_room), partial(_portion, block)
+
+        return self._answers(partial(ask, block) for block in _cut(blocks))
+
+    def _answers(self, questions: Iterable[Callable[[Path], Question[T]]]) -> Iterator[T]:
+        """Each process in turn gets the next question, with a file that it may pass something back in."""
+        pending: deque[tuple[Member, Callable[[tuple[Any, ...]], T]]] = deque()
+        try:
+            for number, question in enumerate(questions):
+                if len(pending) == _AHEAD * len(self._members):
+                    member, take = pending.popleft()
+                    yield take(_answer(member))
+                turn, who = divmod(number, len(self._members))
+                message, take = question(self._scratch / f"portion-{who}-{turn % _AHEAD}")
+                _send(self._members[who], message)
+                pending.append((self._members[who], take))
+            while pending:
+                member, take = pending.popleft()
+                yield take(_answer(member))
+        finally:
+            for member, _ in pending:  # nobody wants these any more, and the next stream must not get them
+                with suppress(NucleusSyncError):
+                    _answer(member)
 
     def close(self) -> None:
         """End all processes: they stop when their input does."""
@@ -116,7 +143,7 @@ class Crew:
                 member.wait()
 
 
-def _start(scratch: Path, number: int) -> subprocess.Popen[bytes]:
+def _start(scratch: Path, number: int) -> Member:
     command = [sys.executable, "-c", "from nucleus_sync.survey.member import serve; serve()", str(scratch), str(number)]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ)
@@ -134,7 +161,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _send(member: subprocess.Popen[bytes], message: tuple[Any, ...]) -> None:
+def _send(member: Member, message: tuple[Any, ...]) -> None:
     assert member.stdin is not None  # noqa: S101  (a pipe by construction)
     try:
         pickle.dump(message, member.stdin, pickle.HIGHEST_PROTOCOL)
@@ -143,29 +170,12 @@ def _send(member: subprocess.Popen[bytes], message: tuple[Any, ...]) -> None:
         raise _died() from None
 
 
-@contextmanager
-def _none_left(pending: Iterable[tuple[subprocess.Popen[bytes], Any]]) -> Iterator[None]:
-    """Where a source turns out unusable, takes the answers that are under way: the next stream would get them."""
-    try:
-        yield
-    except SourceError:
-        for member, _ in pending:
-            with suppress(NucleusSyncError):
-                _answer(member)
-        raise
-
-
-def _scanned(member: subprocess.Popen[bytes], slot: Path) -> Scanned:
-    problems, ahead, kept = _answer(member)
-    return Scanned(marshal.loads(slot.read_bytes()), problems, ahead and Slot(*ahead), kept)
-
-
-def _portion(member: subprocess.Popen[bytes], block: list[Any]) -> Portion:
-    portion = Portion(*_answer(member))
+def _portion(block: list[Any], answer: tuple[Any, ...]) -> Portion:
+    portion = Portion(*answer)
     return portion._replace(rows=[block[number] for number in portion.rows])
 
 
-def _answer(member: subprocess.Popen[bytes]) -> tuple[Any, ...]:
+def _answer(member: Member) -> tuple[Any, ...]:
     assert member.stdout is not None  # noqa: S101  (a pipe by construction)
     try:
         answer = pickle.load(member.stdout)

@@ -16,17 +16,14 @@ from nucleus_sync.records.fingerprint import LOOK_AGAIN, content_hash
 from nucleus_sync.records.item import StagedFile
 from nucleus_sync.records.key import (
     UNNUMBERED,
-    annotation_id,
-    annotation_key,
     as_words,
-    is_unnumbered,
-    item_of,
     reference_id,
 )
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import FileState, Pick, Reader, Stretches
 from nucleus_sync.spool import Sorter, Spool
+from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.tally import Tally
 
 if TYPE_CHECKING:
@@ -95,13 +92,13 @@ class DesiredStream:
         if not self._is_scanned:
             self.scan()
         for block in whole_items(self._sorter.sorted_blocks()):
-            rows: list[Desired] = list(self._numbered(block)) if self._unnumbered else block
+            rows: list[Desired] = list(numbered(block, self._identical)) if self._unnumbered else block
             rows = rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
             if rows:
                 yield rows
 
     def scan(self, order: Spool | None = None, scanning: Scanning | None = None) -> None:
-        """See what the sources hold, where `scanning` is given with other processes.
+        """See what the sources hold, where `scanning` is given with other processes, whose gathering may keep it.
 
         `order` gets rows (place, key, raw, no stamp, False) as they come; those of other processes come sorted.
         """
@@ -116,15 +113,22 @@ class DesiredStream:
 
     def _scan(self, number: int, order: Spool | None, scanning: Scanning | None) -> None:
         name, reader = self._readers[number]
-        before, problems = len(self._sorter), self._tally.invalid + self._tally.waiting
+        before, problems = self._seen(scanning), self._tally.invalid + self._tally.waiting
         for block in self._rows_of(number, reader) if scanning is None else self._rows_by(scanning, number, reader):
-            if not self._unnumbered:
-                self._unnumbered = UNNUMBERED in b"\n".join([row[0] for row in block])
-            self._sorter.extend_block(block)
+            self.take(block)
             if order is not None:
                 order.extend([(place, key, raw, b"", False) for key, raw, place in block])
-        if len(self._sorter) == before and self._tally.invalid + self._tally.waiting == problems:
+        if self._seen(scanning) == before and self._tally.invalid + self._tally.waiting == problems:
             self._yields_nothing(name)
+
+    def _seen(self, scanning: Scanning | None) -> int:
+        return len(self._sorter) if scanning is None else scanning.count
+
+    def take(self, rows: list[Desired]) -> None:
+        """Take up rows (key, raw hash, place) that were seen."""
+        if not self._unnumbered:
+            self._unnumbered = UNNUMBERED in b"\n".join([row[0] for row in rows])
+        self._sorter.extend_block(rows)
 
     def _rows_of(self, number: int, reader: Reader) -> Iterator[list[Desired]]:
         prefix = bytes([number])
@@ -154,52 +158,6 @@ class DesiredStream:
                 fix="if there should be something, look at its path and filters",
             )
         )
-
-    def _numbered(self, rows: Iterable[Desired]) -> Iterator[Desired]:
-        """Gives the records without an id their position among their item's records, in the order of content.
-
-        Own ids are never given twice; identical records without an id are one record.
-        """
-        for item, group in groupby(rows, key=lambda row: item_of(row[0])):
-            members = list(group)
-            if is_unnumbered(members[0][0]):  # own ids sort before, so there are none
-                yield from self._all_numbered(item, members)
-                continue
-            fresh = [row for row in members if is_unnumbered(row[0])]
-            if not fresh:
-                yield from members
-                continue
-            named = [row for row in members if not is_unnumbered(row[0])]
-            taken = {annotation_id(row[0]) for row in named}
-            named.extend(self._number(item.decode(), fresh, taken))
-            named.sort()
-            yield from named
-
-    def _all_numbered(self, item: bytes, members: list[Desired]) -> list[Desired]:
-        """The same as `_number` where no record of the item has an id, in a third of the time."""
-        numbered: list[Desired] = []
-        before: Desired | None = None
-        for row in members:
-            if before is not None and before[:2] == row[:2] and row[1] != LOOK_AGAIN:
-                self._identical(row, before)
-                continue
-            before = row
-            numbered.append((b"%b\x00a%d" % (item, len(numbered)), row[1], row[2]))
-        numbered.sort()
-        return numbered
-
-    def _number(self, item: str, rows: list[Desired], taken: set[str | None]) -> Iterator[Desired]:
-        position = 0
-        before: Desired | None = None
-        for row in rows:
-            if before is not None and before[:2] == row[:2] and row[1] != LOOK_AGAIN:
-                self._identical(row, before)
-                continue
-            before = row
-            while str(position) in taken:
-                position += 1
-            yield annotation_key(item, str(position)), row[1], row[2]
-            position += 1
 
     def _distinct(self, rows: Iterable[Desired]) -> Iterator[Desired]:
         before: Desired | None = None

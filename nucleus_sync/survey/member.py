@@ -10,19 +10,19 @@ import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nucleus_sync.errors import SourceError
-from nucleus_sync.records.key import UNNUMBERED
-from nucleus_sync.records.problem import Problem, Report
-from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.records.problem import Problem
+from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick, StretchedReader
-from nucleus_sync.spool import WITHOUT_REFERENCES, Row
-from nucleus_sync.survey.ahead import AheadFile, Said, Slot
+from nucleus_sync.spool import WITHOUT_REFERENCES
 from nucleus_sync.survey.lines import LineFile
 from nucleus_sync.survey.portion import KeepLines, portions, records_of, tagged
+from nucleus_sync.survey.shelving import Shelving
+from nucleus_sync.survey.span import Finisher, Span
 
 
 def serve() -> None:
@@ -46,7 +46,8 @@ class Member:
         self._asked = asked
         self._answers = answers
         self._lines: LineFile | None = None
-        self._ahead: AheadFile | None = None
+        self._shelving: Shelving | None = None
+        self._finisher: Finisher | None = None
         self._readers: list[StretchedReader] = []
         self._kind = Kind.ITEMS
         self._taxonomies: dict[str, list[str]] = {}
@@ -60,12 +61,26 @@ class Member:
                 return
             match message:
                 case ("open", readers, kind, taxonomies):
+                    self._turn()
                     self._readers = [made.reader() for made in pickle.loads(readers)]
                     self._kind, self._taxonomies = Kind(kind), taxonomies
                 case ("read", slot, keep):
                     self._answer(self._tried(self._read, Path(slot), keep))
-                case ("scan", number, part, slot, reads_ahead, keep):
-                    self._answer(self._tried(self._scan, number, part, Path(slot), reads_ahead, keep))
+                case ("scan", number, part, slot):
+                    self._answer(self._tried(self._scan, number, part, Path(slot)))
+                case ("shelve", number, part, keep):
+                    self._answer(self._tried(self._shelve, number, part, keep))
+                case ("rest",):
+                    self._answer(self._tried(self._rest))
+                case ("span", span):
+                    self._answer(self._tried(self._finished, span))
+
+    def _turn(self) -> None:
+        """What belongs to one stream ends with it."""
+        for each in (self._shelving, self._finisher):
+            if each is not None:
+                each.close()
+        self._shelving = self._finisher = None
 
     def _answer(self, answer: tuple[Any, ...]) -> None:
         try:
@@ -95,36 +110,25 @@ class Member:
             self._lines = LineFile(self._folder, self._number)
         return self._lines.append if keep and self._lines else None
 
-    def _scan(self, number: int, part: Any, slot: Path, reads_ahead: bool, keep: bool) -> tuple[Any, ...]:
-        reader, prefix = self._readers[number], bytes([number])
+    def _scan(self, number: int, part: Any, slot: Path) -> tuple[Any, ...]:
+        prefix = bytes([number])
         problems: list[Problem] = []
-        if reads_ahead:
-            rows, ahead, kept = self._read_ahead(reader, prefix, part, problems.append, keep)
-        else:
-            seen = reader.scan_stretch(self._kind, part, problems.append)
-            rows, ahead, kept = [(key, raw, prefix + locator) for key, raw, locator in seen], None, 0
+        seen = self._readers[number].scan_stretch(self._kind, part, problems.append)
+        rows = [(key, raw, prefix + locator) for key, raw, locator in seen]
         rows.sort()
         slot.write_bytes(marshal.dumps(rows, WITHOUT_REFERENCES))
-        return problems, ahead, kept
+        return (problems,)
 
-    def _read_ahead(
-        self, reader: StretchedReader, prefix: bytes, part: Any, report: Report, keep: bool
-    ) -> tuple[list[Row], Slot | None, int]:
-        """Read what is scanned; no slot where a record has to have its number first."""
-        rows: list[Row] = []
-        said: Said = []
+    def _shelve(self, number: int, part: Any, keep: bool | None) -> tuple[Any, ...]:
+        self._shelving = self._shelving or Shelving(self._folder, self._number)
+        reader, prefix = self._readers[number], bytes([number])
+        return tuple(self._shelving.shelved(reader, self._kind, prefix, part, self._taxonomies, keep=keep))
 
-        def found() -> Iterator[tuple[Row, Record]]:
-            add = rows.append
-            both = reader.scan_and_read(self._kind, part, report, lambda at, what: said.append((prefix + at, what)))
-            for key, raw, locator, record in both:
-                place = prefix + locator
-                add((key, raw, place))
-                if record is not None:
-                    yield (place, key, raw, b"", False), record
+    def _rest(self) -> tuple[Any, ...]:
+        return (self._shelving.rest() if self._shelving else [],)
 
-        portion = next(portions(found(), self._taxonomies, self._keep_lines(keep), [], most=sys.maxsize))
-        if reader.says_numbers and any(UNNUMBERED in row[0] for row in rows):
-            return rows, None, 0
-        self._ahead = self._ahead or AheadFile(self._folder, self._number)
-        return rows, self._ahead.put(portion, said), sum(portion.sizes)
+    def _finished(self, span: tuple[Any, ...]) -> tuple[Any, ...]:
+        keep = self._keep_lines(True)
+        assert keep is not None  # noqa: S101  (asked for)
+        self._finisher = self._finisher or Finisher(self._folder, self._number, keep)
+        return (self._finisher.finished(Span(*span)),)

@@ -49,8 +49,6 @@ class Portion(NamedTuple):
     names: set[tuple[str, ...]]
     """The sets of metadata keys that items and scenes have here, each in the order of one of them."""
     problems: list[Problem]
-    skipped: frozenset[int] = frozenset()
-    """Numbers in the lists of records that are not wanted after all."""
 
 
 def records_of(

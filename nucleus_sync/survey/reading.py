@@ -12,9 +12,9 @@ from nucleus_sync.records.problem import Report
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick, records_in
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.ahead import Ahead
 from nucleus_sync.survey.crew import Crew
 from nucleus_sync.survey.desired import DesiredStream
+from nucleus_sync.survey.gathering import Gathering
 from nucleus_sync.survey.lines import KeptLines, LineFile
 from nucleus_sync.survey.portion import Portion, portions, records_of, tagged
 from nucleus_sync.survey.scanning import Scanning
@@ -63,7 +63,8 @@ class Reading:
         crew = self._opened(stream, kind, taxonomies, to_read=False)
         if crew is None:
             return None
-        return Scanning(crew, stretches, self.lines, Ahead(self._scratch, self.lines, self._keep) if ahead else None)
+        gathering = Gathering(self._scratch, crew, has_lines=self.lines is not None) if ahead else None
+        return Scanning(crew, stretches, self.lines, gathering)
 
     def _opened(
         self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]], *, to_read: bool

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 
 from nucleus_sync.sources.reader import Hearing, Stretches
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.ahead import Ahead
-from nucleus_sync.survey.crew import Crew
+from nucleus_sync.survey.crew import Crew, Scanned
+from nucleus_sync.survey.gathering import Gathering
 from nucleus_sync.survey.lines import KeptLines
 
 
 class Scanning:
-    """One stream that a crew scans."""
+    """One stream that a crew scans; what it reads along with that goes to the `gathering`."""
 
     def __init__(
-        self, crew: Crew, stretches: Sequence[Stretches], lines: KeptLines | None, ahead: Ahead | None
+        self, crew: Crew, stretches: Sequence[Stretches], lines: KeptLines | None, gathering: Gathering | None
     ) -> None:
-        self._ahead = ahead
+        self.gathering = gathering
         self.count = 0
         """Records that were seen."""
         self._crew = crew
@@ -25,22 +25,25 @@ class Scanning:
         self._lines = lines
 
     def blocks(self, number: int, hearing: Hearing) -> Iterator[list[Row]]:
-        """The rows of one reader in lists; each list is sorted."""
-        for found in self._crew.scanned(
-            number, self._stretches[number], lambda: self.read_ahead is not None, self._lines
-        ):
+        """The rows of one reader in lists, each of them sorted, without those that the gathering has."""
+        for found in self._crew.scanned(number, self._stretches[number], self._reads_ahead, self._lines):
             for problem in found.problems:
                 hearing.take(problem)
-            if self._ahead is not None:
-                self._ahead.add(found.ahead)
-            if self._lines is not None:
-                self._lines.count(found.kept)
-            self.count += len(found.rows)
-            if found.rows:
+            if isinstance(found, Scanned):
+                self.count += len(found.rows)
                 yield found.rows
+            else:
+                assert self.gathering is not None  # noqa: S101  (or else nothing is read ahead)
+                self.count += found.records
+                self.gathering.add(found)
+                if self._lines is not None:
+                    self._lines.count(found.kept)
         hearing.end()
 
-    @property
-    def read_ahead(self) -> Ahead | None:
-        """Everything that was seen, read already; None where that was not to be, or could not."""
-        return self._ahead if self._ahead is not None and self._ahead.is_complete else None
+    def _reads_ahead(self) -> bool:
+        return self.gathering is not None and self.gathering.is_plain
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        if self.gathering is not None:
+            self.gathering.close()

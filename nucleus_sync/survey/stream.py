@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +23,17 @@ from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Sorter, Spool
 from nucleus_sync.survey.beside import Beside, Together
-from nucleus_sync.survey.changes import CREATE, RESEND, UPDATE, Change, ChangeSet
+from nucleus_sync.survey.change import CREATE, RESEND, UPDATE, Change
+from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import STANDING_ALONE
 from nucleus_sync.survey.desired import DesiredStream
+from nucleus_sync.survey.gathering import Gathering
 from nucleus_sync.survey.metadata import MetadataTypes
 from nucleus_sync.survey.portion import Portion, Types
 from nucleus_sync.survey.reading import Reading
+from nucleus_sync.survey.scanning import Scanning
 from nucleus_sync.survey.seen import SeenBefore
+from nucleus_sync.survey.span import Finished
 from nucleus_sync.survey.tally import Tally
 
 _BEFORE = 3
@@ -111,7 +116,11 @@ class StreamSurvey:
             merges=self.merges,
         )
         changes.made_anew, changes.holder = set(self.made_anew), self.holder
-        self._weigh(self._looked_at(changes), changes)
+        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=self._is_new())
+        if scanning is None or not self._taken_as_new(scanning, changes):
+            self._weigh(self._looked_at(scanning, changes), changes)
+        if scanning is not None:
+            scanning.close()
         self.lost = self._beside.lost(lambda items: self._those_that_go(items, changes))
         self._beside.report(self.together.run_stays - {self.address})
         changes.waiting = self._beside.waiting.total()
@@ -134,21 +143,67 @@ class StreamSurvey:
         items = self.lost.difference(self.made_anew) if self.kind is Kind.ANNOTATIONS else None
         return Together(kept=items) if items else None
 
-    def _looked_at(self, changes: ChangeSet) -> Iterator[Portion]:
-        """The records that are new or different; those that a crew has read along with its scan are at hand."""
-        is_new = not self.known.count
-        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=is_new)
-        scanned = Spool(self.scratch) if is_new and scanning is None else None
-        self.stream.scan(scanned, scanning)
-        candidates = Spool(self.scratch)
+    def _is_new(self) -> bool:
+        """Whether nothing at all is known of the stream, not even in doubt."""
+        return not self.known.count and not self.known.rejected and not any(islice(self.known.pages(), 1))
+
+    def _taken_as_new(self, scanning: Scanning, changes: ChangeSet) -> bool:
+        """Where a crew has read a new stream along with its scan, and all is to be sent as it was seen.
+
+        False if somebody has to look at the records one by one: then nothing was said or done yet.
+        """
+        self.stream.scan(scanning=scanning)
+        gathered = scanning.gathering
+        if gathered is None:
+            return False
+        gathered.end()
+        types = MetadataTypes(self.known.metadata_types)
+        found = self._finished(gathered) if gathered.is_plain and self._agree(gathered, types) else None
+        for each in found or ():
+            changes.adopt_new(each.changes, each.records, each.digest)
+            for block in each.present:
+                self.present.adopt(block)
+            for row in each.remote:
+                self._note_remote(Change(*row), changes)
+        if found is None:
+            for rows in gathered.rows():
+                self.stream.take(rows)
+        else:
+            for problem in gathered.said():
+                self.tally.report(problem)
+            self.tally.flagged.clear()  # the rows were marked when they were read
+            changes.note_names(gathered.names)
+            changes.metadata_types = types.fresh
+        return found is not None
+
+    def _agree(self, gathered: Gathering, types: MetadataTypes) -> bool:
+        """Whether a scan had no findings, and a metadata key is of one type everywhere."""
+        if self.tally.flagged:
+            return False
+        places = ((each, partial(self._position, place)) for each, place in gathered.types)
+        return not any(types.conflict(each, place) for each, place in places)
+
+    def _position(self, place: bytes) -> str:
+        return f"on {self.stream.where(place).position}"
+
+    def _finished(self, gathered: Gathering) -> list[Finished] | None:
+        if self.items is not None:
+            gathered.note_items(self.items)
+            self.items = gathered.items()
+        return gathered.finished(stand_alone=self.kind is Kind.ITEMS)
+
+    def _looked_at(self, scanning: Scanning | None, changes: ChangeSet) -> Iterator[Portion]:
+        """The records that are new or different, in the order of their files."""
+        scanned = None
+        if scanning is None:
+            scanned = Spool(self.scratch) if not self.known.count else None
+            self.stream.scan(scanned)
+        candidates, is_new = Spool(self.scratch), True
         for found in self._different(changes):
             candidates.extend(found)
             is_new = is_new and not any(row[_BEFORE] for row in found)
-        count = scanning.count if scanning is not None else len(scanned or ())
-        is_all = is_new and not self.stream.is_renumbered and count == len(candidates)
         self.stream.close()
-        if is_new and scanning is not None and (ahead := scanning.read_ahead):
-            return ahead.portions(None if is_all else self._in_order(candidates))
+        is_all = is_new and not self.stream.is_renumbered and scanned is not None and len(scanned) == len(candidates)
         in_order = scanned.blocks() if scanned is not None and is_all else self._in_order(candidates)
         report, count = self.tally.report, len(candidates)
         return self.reading.portions(self.stream, self.kind, in_order, count, self.taxonomies, report)
@@ -296,15 +351,14 @@ class StreamSurvey:
         for portion in portions:
             for problem in portion.problems:
                 self.tally.report(problem)
-            out = portion.skipped
-            wrong = {number: (cause, detail) for number, cause, detail in portion.wrong if number not in out}
+            wrong = {number: (cause, detail) for number, cause, detail in portion.wrong}
             changes.note_names(portion.names)
             self._compare_types(portion, types, wrong)
             for number, (cause, detail) in sorted(wrong.items()):
                 row = portion.rows[number]
                 self._report(row[0], row[1], cause, detail)
-            if wrong or out or not self._are_simply_new(portion):
-                self._weigh_each(portion, out | wrong.keys(), changes)
+            if wrong or not self._are_simply_new(portion):
+                self._weigh_each(portion, wrong.keys(), changes)
             else:
                 self._send_new(portion, changes)
         changes.metadata_types = types.fresh
@@ -315,10 +369,9 @@ class StreamSurvey:
             return
         seen: Types = ()
         for number, (row, each) in enumerate(zip(portion.rows, portion.types, strict=True)):
-            if number in wrong or number in portion.skipped or each is seen:
+            if number in wrong or each is seen:
                 continue
-            place: bytes = row[0]
-            conflict = types.conflict(each, lambda place=place: f"on {self.stream.where(place).position}")  # type: ignore[misc]
+            conflict = types.conflict(each, partial(self._position, row[0]))
             if conflict:
                 wrong[number] = ("metadata key is text here and a number there", conflict)
             else:

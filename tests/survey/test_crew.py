@@ -14,7 +14,8 @@ import pytest
 
 from nucleus_sync.emulator.server import Emulator
 from nucleus_sync.sources import coco, coco_results, line_file
-from nucleus_sync.survey import crew, reading
+from nucleus_sync.survey import crew, gathering, reading, shelving
+from nucleus_sync.survey.gathering import Gathering
 from nucleus_sync.workspace import Choices, Workspace
 
 SPEC = """version: 1
@@ -121,6 +122,13 @@ def _line(number: int, *, has_ids: bool) -> str:
     return "{" if number % 211 == 0 else json.dumps(found)
 
 
+def _tidy_lines(count: int) -> list[str]:
+    """First the items, then boxes on them."""
+    items = [_line(number, has_ids=True) for number in range(0, count, 4) if number % 48]
+    boxes = (number for number in range(count) if number % 4 and number % 53 and number // 12 % 12)
+    return items + [_line(number, has_ids=True) for number in boxes]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "nucleus.yaml").write_text(SPEC)
@@ -149,8 +157,36 @@ def by_many(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr(coco_results, "TOGETHER", 1)
         monkeypatch.setattr(line_file, "_FEW", 1)
         monkeypatch.setattr(line_file, "_BUFFER", 1 << 14)
+        monkeypatch.setattr(shelving, "_LAYER", 150)
+        monkeypatch.setattr(gathering, "_SPAN", 200)
 
     return switch
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of every new stream that a crew has read, whether it could be taken as a whole."""
+    said: list[bool] = []
+    finished = Gathering.finished
+
+    def noted(self: Gathering, *, stand_alone: bool) -> Any:
+        found = finished(self, stand_alone=stand_alone)
+        said.append(found is not None)
+        return found
+
+    monkeypatch.setattr(Gathering, "finished", noted)
+    return said
+
+
+@pytest.fixture
+def tidy(folder: Path) -> Path:
+    """The same without what must be seen beside other records: twins, lost items, metadata of two types."""
+    labels = json.loads((folder / "labels.json").read_text())
+    labels["annotations"] = [_annotation(number) for number in range(1, 1_300) if number not in (300, 700)]
+    (folder / "labels.json").write_text(json.dumps(labels))
+    (folder / "lines.jsonl").write_text("\n".join(_tidy_lines(1_400)))
+    (folder / "more.jsonl").write_text("\n".join(_tidy_lines(500)[125:]).replace("True ", "more "))
+    return folder
 
 
 def _plan(folder: Path) -> tuple[dict[str, str], list[Any], list[Any]]:
@@ -194,6 +230,39 @@ def test_what_a_crew_has_read_is_sent_as_one_process_would(
     assert together == alone
 
 
+def test_a_new_stream_is_taken_as_a_whole_with_its_remarks(
+    tidy: Path, tmp_path: Path, by_many: Callable[[], None], taken: list[bool]
+) -> None:
+    alone, sent_alone = _plan(tidy), _applied(tidy, tmp_path / "alone")
+    assert all(source[2] for source in alone[1])
+    assert taken == []
+    by_many()
+    assert _plan(tidy) == alone
+    assert taken == [True] * 5
+    assert _applied(tidy, tmp_path / "together") == sent_alone
+
+
+@pytest.mark.parametrize("spoilt", ["twin", "item", "type"])
+def test_one_record_that_must_be_seen_beside_others_brings_the_careful_way(
+    tidy: Path, spoilt: str, by_many: Callable[[], None], taken: list[bool]
+) -> None:
+    lines = (tidy / "more.jsonl").read_text().splitlines()
+    record = json.loads(lines[-1]) | {"annotation_id": "last"}
+    match spoilt:
+        case "twin":
+            lines += [json.dumps(record), json.dumps(record | {"label": "van"})]
+        case "item":
+            lines.append(json.dumps(record | {"reference_id": "nobody"}))
+        case "type":
+            lines += [json.dumps(record | {"annotation_id": each, "metadata": {"n": each}}) for each in ("a", "b")]
+            lines.append(json.dumps(record | {"metadata": {"n": 1}}))
+    (tidy / "more.jsonl").write_text("\n".join(lines))
+    alone = _plan(tidy)
+    by_many()
+    assert _plan(tidy) == alone
+    assert sum(taken) == 4
+
+
 def test_where_no_process_can_be_started_one_reads(
     folder: Path, monkeypatch: pytest.MonkeyPatch, by_many: Callable[[], None]
 ) -> None:
@@ -226,5 +295,5 @@ def _found(folder: Path) -> tuple[str, dict[str, int]]:
     with Workspace(folder / "nucleus.yaml", environ=os.environ, embedded=True) as space:
         prepared = space.prepare(Choices(), with_ledger=False)
         [failure] = prepared.plan.failures
-        [counts] = [dict(changes.counts) for changes in prepared.surveyed.changes.values()]
+        [counts] = [dict(+changes.counts) for changes in prepared.surveyed.changes.values()]
         return failure.error, counts

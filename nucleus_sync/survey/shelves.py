@@ -1,0 +1,167 @@
+"""Rows on disk in sorted layers, so that any span of keys can be drawn out of all layers at once."""
+
+from __future__ import annotations
+
+import marshal
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from nucleus_sync.spool import WITHOUT_REFERENCES, Row
+
+OWN = 0
+"""The shelf of the first process; the others have theirs from 1 on."""
+PART = 64
+"""Rows of a layer that are read together: the fewer, the less is read that lies beside a span."""
+_first = itemgetter(0)
+
+
+class Slot(NamedTuple):
+    """A place on a shelf."""
+
+    shelf: int
+    start: int
+    size: int
+
+
+class Piece(NamedTuple):
+    """Neighbouring parts of a layer."""
+
+    shelf: int
+    start: int
+    sizes: list[int]
+
+
+class Layer(NamedTuple):
+    """Rows in ascending order, cut into parts."""
+
+    shelf: int
+    start: int
+    sizes: list[int]
+    """Bytes of each part."""
+    firsts: list[bytes]
+    """The first key of each part."""
+
+    def piece(self, low: bytes, high: bytes | None) -> Piece | None:
+        """The parts that may hold keys from `low` on and before `high`."""
+        begin = max(bisect_left(self.firsts, low) - 1, 0)  # the part before may end with it
+        end = len(self.firsts) if high is None else bisect_left(self.firsts, high)
+        if begin >= end:
+            return None
+        return Piece(self.shelf, self.start + sum(self.sizes[:begin]), self.sizes[begin:end])
+
+
+class Shelf:
+    """One writer's file."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._file = _path(folder, number).open("ab", buffering=0)
+        self._number = number
+        self._end = self._file.tell()
+
+    def lay(self, parts: Iterable[list[Row]]) -> Layer:
+        """Write rows that begin with their keys and come in ascending order."""
+        start, sizes, firsts = self._end, [], []
+        packed: list[bytes] = []
+        for part in parts:
+            packed.append(marshal.dumps(part, WITHOUT_REFERENCES))
+            sizes.append(len(packed[-1]))
+            firsts.append(part[0][0])
+        self._write(b"".join(packed))
+        return Layer(self._number, start, sizes, firsts)
+
+    def put(self, content: bytes) -> Slot:
+        """Write something else."""
+        slot = Slot(self._number, self._end, len(content))
+        self._write(content)
+        return slot
+
+    def _write(self, content: bytes) -> None:
+        with memoryview(content) as left:
+            written = 0
+            while written < len(content):
+                written += self._file.write(left[written:])
+        self._end += len(content)
+
+    def close(self) -> None:
+        """Nothing more is added."""
+        self._file.close()
+
+
+class Shelves:
+    """All files of a stream, for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[int, BinaryIO] = {}
+
+    def at(self, slot: Slot) -> bytes:
+        """What lies in a slot."""
+        return self._bytes(slot.shelf, slot.size, slot.start)
+
+    def drawn(self, pieces: Iterable[Piece], low: bytes, high: bytes | None) -> list[Row]:
+        """The rows with keys from `low` on and before `high`, ascending."""
+        found: list[Row] = []
+        for piece in pieces:
+            rows: list[Row] = []
+            for part in self._parts(piece):
+                rows += part
+            begin = bisect_left(rows, low, key=_first)
+            end = len(rows) if high is None else bisect_left(rows, high, key=_first)
+            found += rows[begin:end]
+        found.sort()  # of sorted pieces: that costs a few comparisons a row
+        return found
+
+    def layer(self, layer: Layer) -> Iterator[list[Row]]:
+        """The parts of one layer."""
+        start = layer.start
+        for size in layer.sizes:
+            yield marshal.loads(self._bytes(layer.shelf, size, start))
+            start += size
+
+    def _parts(self, piece: Piece) -> Iterator[list[Row]]:
+        with memoryview(self._bytes(piece.shelf, sum(piece.sizes), piece.start)) as content:
+            start = 0
+            for size in piece.sizes:
+                yield marshal.loads(content[start : start + size])
+                start += size
+
+    def _bytes(self, shelf: int, size: int, start: int) -> bytes:
+        if shelf not in self._files:
+            self._files[shelf] = _path(self._folder, shelf).open("rb", buffering=0)
+        content = os.pread(self._files[shelf].fileno(), size, start)
+        if len(content) < size:
+            raise OSError(f"{_path(self._folder, shelf)} ends behind byte {start}")
+        return content
+
+    def close(self) -> None:
+        """Read nothing more."""
+        for file in self._files.values():
+            file.close()
+        self._files = {}
+
+    def clear(self) -> None:
+        """Give the disk space back."""
+        self.close()
+        for path in self._folder.glob("shelf-*"):
+            path.unlink(missing_ok=True)
+
+
+def spans(layers: Sequence[Layer], rows: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """Cuts all keys into spans of about so many rows, each with all records of its items."""
+    firsts = sorted(first for layer in layers for first in layer.firsts)
+    step = max(rows // PART, 1)
+    edges = dict.fromkeys(first.partition(b"\x00")[0] for first in firsts[step::step])
+    edges.pop(b"", None)
+    low = b""
+    for high in edges:
+        yield low, high
+        low = high
+    yield low, None
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"shelf-{number}"

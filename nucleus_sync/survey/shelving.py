@@ -1,0 +1,137 @@
+"""What one process reads along with its scan of a new stream, put on its shelf."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nucleus_sync.records.key import UNNUMBERED
+from nucleus_sync.records.problem import Problem, Severity
+from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.sources.reader import StretchedReader
+from nucleus_sync.spool import Row
+from nucleus_sync.survey.portion import Portion, Types, portions
+from nucleus_sync.survey.shelves import PART, Layer, Shelf, Slot
+from nucleus_sync.survey.span import REMARK, REMOTE, UNSENT
+
+_LAYER = 16_384
+Said = list[tuple[bytes, Problem]]
+"""Problems with the places of the records that they are about."""
+
+
+class Shelved(NamedTuple):
+    """One stretch whose records were read and lie on a shelf."""
+
+    problems: list[Problem]
+    """What the scan complains of."""
+    records: int
+    said: Slot | None
+    """What the reading complains of: pickled `Said`, in the order of the file."""
+    types: list[tuple[Types, bytes]]
+    """Sorts of metadata, each with the place of the first record that has it."""
+    names: set[tuple[str, ...]]
+    layers: list[Layer]
+    """Finished with this stretch; their rows may be of earlier ones."""
+    numbers: bool
+    """Whether there are records without an id."""
+    is_plain: bool
+    """Whether nothing else than remarks stands against sending the records as they are."""
+    kept: int
+    """Bytes of their lines."""
+
+
+class Shelving:
+    """Reads stretches, and lays their records down in sorted layers."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._shelf = Shelf(folder, number)
+        self._rows: list[Row] = []
+
+    def shelved(
+        self,
+        reader: StretchedReader,
+        kind: Kind,
+        prefix: bytes,
+        part: Any,
+        taxonomies: Mapping[str, Collection[str]],
+        *,
+        keep: bool | None,
+    ) -> Shelved:
+        """Read one stretch. `keep` is None where lines aren't wanted, False where there is no room for them."""
+        problems: list[Problem] = []
+        said: Said = []
+        unsent: list[Row] = []
+        kept: list[bytes] = []
+
+        def found() -> Iterator[tuple[Row, Record]]:
+            both = reader.scan_and_read(kind, part, problems.append, lambda at, what: said.append((prefix + at, what)))
+            for key, raw, locator, record in both:
+                if record is None:
+                    unsent.append((key, raw, prefix + locator, UNSENT, b""))
+                else:
+                    yield (key, raw, prefix + locator), record
+
+        def put_away(lines: bytes) -> int:
+            kept.append(lines)
+            return 0
+
+        portion = next(portions(found(), taxonomies, put_away if keep else None, [], most=sys.maxsize))
+        lines = _lines(portion, b"".join(kept))
+        rows = _rows(portion, lines, said)
+        numbers = any(UNNUMBERED in row[0] for row in rows) or any(UNNUMBERED in row[0] for row in unsent)
+        self._rows += rows
+        self._rows += unsent
+        return Shelved(
+            problems, len(rows) + len(unsent), self._shelf.put(pickle.dumps(said)) if said else None,
+            _first_types(portion), portion.names, self._full_layers(), numbers,
+            is_plain=not portion.wrong and (keep is None or all(lines)) and not (numbers and reader.says_numbers),
+            kept=sum(portion.sizes),
+        )  # fmt: skip
+
+    def _full_layers(self) -> list[Layer]:
+        return [self._layer()] if len(self._rows) >= _LAYER else []
+
+    def rest(self) -> list[Layer]:
+        """What doesn't fill a layer."""
+        return [self._layer()] if self._rows else []
+
+    def _layer(self) -> Layer:
+        rows, self._rows = self._rows, []
+        rows.sort()
+        return self._shelf.lay(rows[start : start + PART] for start in range(0, len(rows), PART))
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._shelf.close()
+
+
+def _lines(portion: Portion, content: bytes) -> list[bytes]:
+    lines, at = [], 0
+    for size in portion.sizes:
+        lines.append(content[at : at + size])
+        at += size
+    return lines
+
+
+def _rows(portion: Portion, lines: list[bytes], said: Said) -> list[Row]:
+    """The rows of a shelf. Findings and images that Nucleus reads leave their marks."""
+    if not said and not any(portion.remote):
+        return [
+            (key, raw + content, place, 0, line)
+            for (key, raw, place), content, line in zip(portion.rows, portion.contents, lines, strict=True)
+        ]
+    flagged = {place for place, problem in said if problem.severity is Severity.FINDING and problem.key is not None}
+    return [
+        (key, raw + content, place, REMARK * (place in flagged) + REMOTE * is_remote, line)
+        for (key, raw, place), content, line, is_remote in zip(
+            portion.rows, portion.contents, lines, portion.remote, strict=True
+        )
+    ]
+
+
+def _first_types(portion: Portion) -> list[tuple[Types, bytes]]:
+    sorts = [each for each in dict.fromkeys(portion.types) if each]
+    return [(each, portion.rows[portion.types.index(each)][2]) for each in sorts]

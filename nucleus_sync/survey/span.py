@@ -1,0 +1,161 @@
+"""One span of keys of a new stream, finished by one process: numbers, doubles, items, lines and changes."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Collection, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple
+
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
+from nucleus_sync.records.key import ANNOTATION, PROVISIONAL
+from nucleus_sync.spool import WITHOUT_REFERENCES, Block, Row
+from nucleus_sync.survey.change import CREATE, digest_of_new
+from nucleus_sync.survey.numbering import numbered
+from nucleus_sync.survey.shelves import Piece, Shelves
+
+REMARK, UNSENT, REMOTE = 1, 2, 4
+"""Marks of a row: there is a finding; it is not sent; Nucleus reads an image from a URL for it."""
+_KEY, _STAMP, _PLACE, _MARKS, _LINE = range(5)
+"""A row on a shelf: key, stamp, place, marks, the line with its end."""
+_ID = b'"annotation_id":"%b"'
+# Nothing before it can hold these bytes: in a text the quotes would be escaped.
+_PROVISIONAL_ID = _ID % PROVISIONAL
+_TOGETHER = 4096
+
+
+class Span(NamedTuple):
+    """What to finish: all keys from `low` on and before `high`."""
+
+    low: bytes
+    high: bytes | None
+    pieces: list[Piece]
+    items: list[Piece] | None
+    """Where the keys of items lie that exist or will; None where every item will do."""
+    numbers: bool
+    """Whether there may be records without an id."""
+    stands_alone: bool
+    """Whether these are the items that other records ask for."""
+    has_lines: bool
+    """Whether lines were wanted: only what is to be sent has some."""
+
+
+class Finished(NamedTuple):
+    """The changes of a span, on disk."""
+
+    records: int
+    digest: int
+    changes: list[Block]
+    """Rows in the shape of Change, ascending by key."""
+    present: list[Block]
+    """Rows (key, False) of all items."""
+    remote: list[Row]
+    """The first change of every source that has images for Nucleus to read."""
+    renamed: list[tuple[bytes, bytes]]
+    """Place and key of the records with remarks that have got a number."""
+
+
+class Finisher:
+    """Finishes spans; what it writes goes to one file each for lines and changes."""
+
+    def __init__(self, folder: Path, number: int, keep: Callable[[bytes], int | None]) -> None:
+        self._path = folder / f"changes-{number}"
+        self._file = self._path.open("ab", buffering=0)
+        self._end = self._file.tell()
+        self._keep = keep
+        self._shelves = Shelves(folder)
+
+    def finished(self, span: Span) -> Finished | None:
+        """None where somebody has to look at the records one by one: keys that repeat, items that aren't there."""
+        rows = self._shelves.drawn(span.pieces, span.low, span.high)
+        if len({row[_KEY] for row in rows}) < len(rows) or not self._are_there(rows, span):
+            return None
+        renamed: list[tuple[bytes, bytes]] = []
+        if span.numbers:
+            rows = _with_numbers(rows)
+            if len({row[_KEY] for row in rows}) < len(rows):
+                return None
+            renamed = [(row[_PLACE], row[_KEY]) for row in rows if row[_MARKS] & (REMARK | UNSENT)]
+        sent = _sound(rows) if any(row[_MARKS] & (REMARK | UNSENT) for row in rows) else rows
+        changes = self._changes(sent, has_lines=span.has_lines)
+        if changes is None:
+            return None
+        present = [(row[_KEY], False) for row in rows] if span.stands_alone else []
+        return Finished(
+            len(changes), digest_of_new(changes), self._written(changes), self._written(present),
+            _first_remote(sent, changes), renamed,
+        )  # fmt: skip
+
+    def _are_there(self, rows: Sequence[Row], span: Span) -> bool:
+        if span.items is None:
+            return True
+        there = {key for (key,) in self._shelves.drawn(span.items, span.low, span.high)}
+        return there.issuperset([row[_KEY].partition(b"\x00")[0] for row in rows])
+
+    def _changes(self, rows: Sequence[Row], *, has_lines: bool) -> list[Row] | None:
+        """None where a line is missing, or can't be kept."""
+        if not has_lines:
+            return [(place, key, stamp, CREATE, b"", 0, 0) for key, stamp, place, _, _ in rows]
+        lines = [row[_LINE] for row in rows]
+        if not all(lines):
+            return None
+        start = self._keep(b"".join(lines)) if lines else 0
+        if start is None:
+            return None
+        sizes = list(map(len, lines))
+        return [
+            (place, key, stamp, CREATE, b"", at, size)
+            for (key, stamp, place, _, _), at, size in zip(rows, accumulate(sizes, initial=start), sizes)  # noqa: B905
+        ]
+
+    def _written(self, rows: list[Row]) -> list[Block]:
+        blocks = []
+        for start in range(0, len(rows), _TOGETHER):
+            part = rows[start : start + _TOGETHER]
+            packed = marshal.dumps(part, WITHOUT_REFERENCES)
+            self._file.write(packed)
+            blocks.append(Block(self._path, self._end, len(packed), len(part)))
+            self._end += len(packed)
+        return blocks
+
+    def close(self) -> None:
+        """Write and read nothing more."""
+        self._file.close()
+        self._shelves.close()
+
+
+def _with_numbers(rows: Sequence[Row]) -> list[Row]:
+    """Keys and lines with the numbers that records without an id get. No two rows have one key."""
+    found = []
+    for key, stamp, place, marks, line, *before in numbered([(*row, row[_KEY]) for row in rows], _no_twins):
+        if before[0] is not key:
+            line = line.replace(_PROVISIONAL_ID, _ID % key.partition(ANNOTATION)[2], 1)
+        found.append((key, stamp, place, marks, line))
+    return found
+
+
+def _no_twins(row: Row, other: Row) -> None:
+    raise AssertionError(f"two rows have one key: {row[0]!r}, {other[0]!r}")
+
+
+def _sound(rows: Sequence[Row]) -> list[Row]:
+    """Those that are sent. One with a finding is looked at again every time."""
+    found = []
+    for row in rows:
+        key, stamp, place, marks, line = row
+        if marks & REMARK and not marks & UNSENT:
+            found.append((key, LOOK_AGAIN + stamp[RAW_SIZE:], place, marks, line))
+        elif not marks & UNSENT:
+            found.append(row)
+    return found
+
+
+def _first_remote(rows: Sequence[Row], changes: Sequence[Row]) -> list[Row]:
+    sources: Collection[int] = set()
+    found = []
+    for row, change in zip(rows, changes, strict=True):
+        if row[_MARKS] & REMOTE and row[_PLACE][0] not in sources:
+            sources = {*sources, row[_PLACE][0]}
+            found.append(change)
+    return found
