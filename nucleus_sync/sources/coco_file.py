@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
 from nucleus_sync.sources.coco_images import ImageEntries
-from nucleus_sync.sources.image_table import ImageTable
+from nucleus_sync.sources.image_table import ImageRows, ImageTable, TableParts
 from nucleus_sync.sources.json_slices import JsonFile, Section, unreadable
 from nucleus_sync.sources.media import examine, is_fresh, recalled, remember
 from nucleus_sync.sources.names import Listing
@@ -36,6 +39,7 @@ class CocoFile:
         self._folder = os.fspath(resolve(surroundings.folder, images)) if images is not None else ""
         self._made: _Made | None = None
         self._carried: ImageTable | None = None
+        self._aside: _Aside | None = None
 
     def section(self, name: str, way_out: str) -> Section:
         """A list of the file. Raises SourceError where there is none."""
@@ -67,18 +71,44 @@ class CocoFile:
         made = self._opened()
         if made.table is not None:
             return made.table
-        table = made.entries.table(self._surroundings.scratch)
+        table = self._made_table(made)
         self._made = _Made(made.section, made.entries, made.listing, table)
         return table
 
+    def _made_table(self, made: _Made) -> ImageTable:
+        """The table, from what other processes have put aside as far as there is such."""
+        seams, parts = made.section.seams, TableParts(made.section.seams.firsts[-1])
+        aside = self._aside if self._aside is not None and self._aside.section is made.section else None
+        window = 0
+        while window < len(seams):
+            found = aside.taken(window) if aside else None
+            window, rows = found or (window + 1, made.entries.rows(window))
+            parts.extend(rows)
+        return parts.settled(self._surroundings.scratch)
+
     def luggage(self, *, for_labels: bool = True) -> Any:
-        """What another process would take long to find out: where the sections lie and, for labels, the images."""
-        return self.document.index(), self.table() if for_labels else None
+        """What another process would take long to find out: where the sections lie and, for labels, the images.
+
+        For images a folder instead, in which it is to put what it sees of them.
+        """
+        index = self.document.index()
+        if for_labels:
+            return index, self.table(), None
+        folder = Path(tempfile.mkdtemp(prefix="images-", dir=self._surroundings.scratch))
+        self._aside = _Aside(self.image_section(), folder)
+        return index, None, folder
 
     def take_up(self, luggage: Any) -> None:
         """Take over what `luggage` gave."""
-        index, self._carried = luggage
+        index, self._carried, folder = luggage
         self.document.adopt(index)
+        self._aside = None if folder is None else _Aside(index[1]["images"], folder)
+
+    def put_aside(self, which: range, rows: ImageRows) -> None:
+        """Keep what was seen of the images in some windows for the process that makes their table."""
+        # Where the file is another one by now, windows have other numbers.
+        if self._aside is not None and self._aside.section is self.image_section():
+            self._aside.put(which, rows)
 
     def place(self, path: str) -> str:
         """Where a matched image lies on this machine."""
@@ -150,6 +180,28 @@ class CocoFile:
             entries = ImageEntries(self.document, section, self._reference_id, listing)
             self._made = _Made(section, entries, listing, None)
         return self._made
+
+
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """Rows of the table of images that processes have put into files of a folder, by the windows they are of."""
+
+    section: Section
+    folder: Path
+
+    def put(self, which: range, rows: ImageRows) -> None:
+        (self.folder / str(which.start)).write_bytes(pickle.dumps((which.stop, rows), pickle.HIGHEST_PROTOCOL))
+
+    def taken(self, window: int) -> tuple[int, ImageRows] | None:
+        """The window behind those whose rows begin with this one, and the rows; None where there are none."""
+        file = self.folder / str(window)
+        try:
+            content = file.read_bytes()
+        except OSError:
+            return None
+        file.unlink(missing_ok=True)
+        found: tuple[int, ImageRows] = pickle.loads(content)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,25 @@
-"""The image entries of a COCO file: read, matched to the files of a folder, and made into items."""
+"""The image entries of a COCO file: read, and matched to the files of a folder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
-from nucleus_sync.records.facts import Facts
-from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.sources.coco_label import Id, named, plain_id
-from nucleus_sync.sources.image_table import ImageRows, ImageTable, State, TableParts
+from nucleus_sync.sources.image_table import ImageRows, State
 from nucleus_sync.sources.json_slices import JsonFile, Section
-from nucleus_sync.sources.media import path_fields, upload_name
+from nucleus_sync.sources.media import path_fields
 from nucleus_sync.sources.names import Listing, Match, Miss, clean
 from nucleus_sync.sources.template import FieldError, Template
 from nucleus_sync.sources.walk import shown
 
-_PATH_FIELDS = frozenset(("file_name", "path", "parent", "name", "stem", "suffix", "ext"))
+PATH_FIELDS = frozenset(("file_name", "path", "parent", "name", "stem", "suffix", "ext"))
+"""What templates may name of a path."""
 
 _MOST_PIXELS = 1 << 31
 _plain_name = re.compile(r"[\w-][\w.@+()-]*(?:/[\w-][\w.@+()-]*)*").fullmatch
@@ -38,8 +35,25 @@ class _Entry(Struct, gc=False):
     height: int | float | None = None
 
 
+class Plain(Struct, gc=False):
+    """An entry about which there is nothing to say: its name is its path and its reference id."""
+
+    file_name: str
+    id: Id | None = None
+    width: int | float | None = None
+    height: int | float | None = None
+
+    def is_plain(self) -> bool:
+        """Whether it is one; its size is pixels then, or zeros."""
+        width, height = self.width, self.height
+        if not (width.__class__ is int is height.__class__ and 0 < width <= _MOST_PIXELS >= height > 0):
+            self.width, self.height = _pixels(width), _pixels(height)
+        return _plain_name(self.file_name) is not None
+
+
 _entry = msgspec.json.Decoder(_Entry).decode
-_entries = msgspec.json.Decoder(list[_Entry]).decode
+_plain = msgspec.json.Decoder(Plain).decode
+_plains = msgspec.json.Decoder(list[Plain]).decode
 _errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -93,7 +107,8 @@ class ImageEntries:
         self._reference_id = reference_id
         self._listing = listing
         self._is_plain = reference_id.text == "{file_name}"
-        self._needs_all = not reference_id.fields <= _PATH_FIELDS
+        self._may_be_plain = self._is_plain and listing is None
+        self._needs_all = not reference_id.fields <= PATH_FIELDS
 
     def all(self, which: range | None = None) -> Iterator[tuple[Place, bytes]]:
         """Every entry's place and bytes, or those in some windows."""
@@ -120,46 +135,51 @@ class ImageEntries:
             return replace(meant, state=State.MISSING, cause=cause, detail=miss.note, fix=fix)
         return self._named(entry.id, name, width, height, path, note, content, offset)
 
+    def plain(self, content: bytes) -> Plain | None:
+        """An entry about which there is nothing to say; None where a closer look has to be taken."""
+        if not self._may_be_plain:
+            return None
+        try:
+            entry = _plain(content)
+        except _errors:
+            return None
+        return entry if entry.is_plain() else None
+
     def fields(self, content: bytes, offset: int, path: str) -> dict[str, Any]:
         """What templates over an entry may name: its own fields, and the parts of its path."""
         element = self._document.decoded(content, offset)
         own = element if isinstance(element, dict) else {}
-        parts = path_fields(path)
-        return {**own, **parts, "file_name": path, "ext": parts["suffix"]}
+        return {**own, **fields_of(path)}
 
-    def table(self, scratch: Path) -> ImageTable:
-        """All images by id; a large table lies in a file of the scratch folder."""
-        parts = TableParts(self._section.seams.firsts[-1])
-        for number in range(len(self._section.seams)):
-            parts.extend(self._plain_rows(number) or self._rows(number))
-        return parts.settled(scratch)
-
-    def _plain_rows(self, window: int) -> ImageRows | None:
-        """The images of a window about which there is nothing to say; None where a closer look has to be taken."""
-        if not self._is_plain or self._listing is not None:
-            return None
-        rows = ImageRows()
-        try:
-            for entry in _entries(b"[%b]" % self._document.text_of(self._section, window)):
-                image_id, name = entry.id, entry.file_name
-                if image_id is None or name is None or _plain_name(name) is None:
-                    return None
-                rows.add(image_id, name, _pixels(entry.width), _pixels(entry.height), name)
-        except _errors:
-            return None
-        return rows
-
-    def _rows(self, window: int) -> ImageRows:
+    def rows(self, window: int) -> ImageRows:
+        """The images of a window as rows of their table."""
+        plain = self._plain_rows(window) if self._may_be_plain else None
+        if plain is not None:
+            return plain
         rows = ImageRows()
         for place, raw in self.all(range(window, window + 1)):
-            image = self.image(raw, place.offset)
-            if image.id is None:
-                continue  # nothing can refer to it
-            if image.state:
-                state = image.state if image.reference_id else State.UNUSABLE
-                rows.add_unusable(image.id, state, image.detail, image.reference_id or image.file_name)
-            else:
-                rows.add(image.id, image.reference_id, image.width, image.height, image.path)
+            self.add(rows, self.image(raw, place.offset))
+        return rows
+
+    def add(self, rows: ImageRows, image: Image) -> None:
+        """An image as a row of the table."""
+        if image.id is None:
+            return  # nothing can refer to it
+        if image.state:
+            state = image.state if image.reference_id else State.UNUSABLE
+            rows.add_unusable(image.id, state, image.detail, image.reference_id or image.file_name)
+        else:
+            rows.add(image.id, image.reference_id, image.width, image.height, image.path)
+
+    def _plain_rows(self, window: int) -> ImageRows | None:
+        rows = ImageRows()
+        try:
+            for entry in _plains(b"[%b]" % self._document.text_of(self._section, window)):
+                if not entry.is_plain():
+                    return None
+                add_plain(rows, entry)
+        except _errors:
+            return None
         return rows
 
     def _lenient(self, content: bytes, offset: int) -> tuple[_Entry, tuple[str, str] | None]:
@@ -215,66 +235,19 @@ class ImageEntries:
     def _key_fields(self, content: bytes, offset: int, path: str) -> dict[str, Any]:
         if self._needs_all:
             return self.fields(content, offset, path)
-        parts = path_fields(path)
-        return {**parts, "file_name": path, "ext": parts["suffix"]}
+        return fields_of(path)
 
 
-MakeUrl = Callable[[Mapping[str, Any]], str]
+def fields_of(path: str) -> dict[str, Any]:
+    """What templates may name of a path."""
+    parts = path_fields(path)
+    return {**parts, "file_name": path, "ext": parts["suffix"]}
 
 
-def url_template(text: str) -> MakeUrl:
-    """What makes an image's address. In http addresses the fields are percent-encoded, slashes stay."""
-    render = Template(text).render
-    if not text.lower().startswith(("http://", "https://")):
-        return render
-    return lambda fields: render({name: _quoted(value) for name, value in fields.items()})
-
-
-def local_item(image: Image, metadata: dict[str, Any], place: str, facts: Facts) -> LocalItem:
-    """The item of a file that is uploaded."""
-    item = _item(image, metadata, upload_name(image.path), facts)
-    return LocalItem(item=item, path=place, size=facts.size, digest=facts.digest)
-
-
-def remote_item(image: Image, metadata: dict[str, Any], url: str, facts: Facts | None) -> Item:
-    """The item of an image that Nucleus reads itself."""
-    return _item(image, metadata, url, facts)
-
-
-def size_note(image: Image, facts: Facts) -> tuple[str, str] | None:
-    """(cause, detail) where the file's own size isn't the one that its entry says."""
-    if not image.has_size or not facts.width or (image.width, image.height) == (facts.width, facts.height):
-        return None
-    if is_rotated(facts) and (image.height, image.width) == (facts.width, facts.height):
-        return None  # said with the orientation
-    detail = f"JSON says {image.width:g}x{image.height:g}, the file is {facts.width}x{facts.height}"
-    return "size differs from the file's", detail
-
-
-def is_rotated(facts: Facts) -> bool:
-    """Whether EXIF turns the picture on its side."""
-    return f"shown {facts.height}x{facts.width}" in facts.finding and facts.width != facts.height
-
-
-def orientation_words(image: Image, facts: Facts) -> str:
-    """Which of a turned picture's two sizes the file uses."""
-    if not image.has_size or not is_rotated(facts):
-        return ""
-    shape = (image.width, image.height)
-    if shape == (facts.width, facts.height):
-        return "; JSON uses the stored size"
-    return "; JSON uses the shown size" if shape == (facts.height, facts.width) else ""
-
-
-def _item(image: Image, metadata: dict[str, Any], url: str, facts: Facts | None) -> Item:
-    width, height = (image.width, image.height) if image.has_size else (facts.width, facts.height) if facts else (0, 0)
-    return Item(
-        metadata=metadata,
-        reference_id=image.reference_id,
-        width=_whole(width) or UNSET,
-        height=_whole(height) or UNSET,
-        image_url=url,
-    )
+def add_plain(rows: ImageRows, entry: Plain) -> None:
+    """A plain entry as a row of the table."""
+    if entry.id is not None:
+        rows.add(entry.id, entry.file_name, entry.width or 0, entry.height or 0, entry.file_name)
 
 
 def _match_note(found: Match) -> tuple[str, str] | None:
@@ -290,11 +263,3 @@ def _number(value: Any) -> float | None:
         return None if value is None or isinstance(value, bool | list | dict) else float(value)
     except (ValueError, OverflowError):
         return None
-
-
-def _whole(value: float) -> float:
-    return int(value) if value == int(value) else value
-
-
-def _quoted(value: Any) -> Any:
-    return quote(value, safe="/") if isinstance(value, str) else value

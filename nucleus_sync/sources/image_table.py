@@ -130,11 +130,11 @@ class ImageRows:
     def __init__(self) -> None:
         self.ids: list[int | str] = []
         self.names: list[bytes] = []
-        self.lengths: list[int] = []
         self.widths: list[float] = []
         self.heights: list[float] = []
         self.seeds: list[int] = []
-        self.states = bytearray()
+        self.states: dict[int, State] = {}
+        """By number in the lists, where they aren't sound."""
         self.called: dict[int, str] = {}
         """File names, by number in the lists, of images that aren't called by their reference ids."""
         self.reasons: dict[int, str] = {}
@@ -144,23 +144,23 @@ class ImageRows:
         """A sound image; `called` is its file name."""
         if called != reference_id:
             self.called[len(self.ids)] = called
-        self._add(image_id, reference_id.encode(), width, height, State.SOUND, seed_of(reference_id, width, height))
+        self.ids.append(image_id)
+        self.names.append(reference_id.encode())
+        self.widths.append(width)
+        self.heights.append(height)
+        self.seeds.append(seed_of(reference_id, width, height))
 
     def add_unusable(self, image_id: int | str, state: State, reason: str, called: str) -> None:
         """An image that annotations can't hang on."""
         if len(self.reasons) < _MOST_REASONS:
             self.reasons[len(self.ids)] = reason
         self.called[len(self.ids)] = called
-        self._add(image_id, called.encode(errors="surrogatepass"), 0, 0, state, 0)
-
-    def _add(self, image_id: int | str, name: bytes, width: float, height: float, state: State, seed: int) -> None:
+        self.states[len(self.ids)] = state
         self.ids.append(image_id)
-        self.names.append(name)
-        self.lengths.append(len(name))
-        self.widths.append(width)
-        self.heights.append(height)
-        self.seeds.append(seed)
-        self.states.append(state)
+        self.names.append(called.encode(errors="surrogatepass"))
+        self.widths.append(0)
+        self.heights.append(0)
+        self.seeds.append(0)
 
 
 class TableParts:
@@ -189,12 +189,14 @@ class TableParts:
     def extend(self, rows: ImageRows) -> None:
         """Take up neighbouring images; an id that is there already makes both ambiguous."""
         first = len(self.states)
-        self.starts.extend(accumulate(rows.lengths, initial=self.starts.pop()))
+        self.starts.extend(accumulate(map(len, rows.names), initial=self.starts.pop()))
         self.names += b"".join(rows.names)
         self.widths.extend(rows.widths)
         self.heights.extend(rows.heights)
         self.seeds.extend(rows.seeds)
-        self.states += rows.states
+        self.states += bytes(len(rows.ids))
+        for number, state in rows.states.items():
+            self.states[first + number] = state
         for number, reason in rows.reasons.items():
             if len(self.reasons) < _MOST_REASONS:
                 self.reasons[first + number] = reason

@@ -135,7 +135,7 @@ def folder(tmp_path: Path) -> Path:
     images = [{"id": n, "file_name": f"{n}.jpg", "width": 32, "height": 24} for n in range(40)]
     annotations = [_annotation(number) for number in range(1, 1_300)]
     coco = {
-        "images": [*images, {"id": 41}],
+        "images": [*images, {"id": 41}, {"id": 39, "file_name": "again.jpg"}, {"id": "a", "file_name": ".//b.jpg"}],
         "categories": [{"id": 1, "name": "car"}],
         "annotations": [*annotations, *annotations[:5]],
     }
