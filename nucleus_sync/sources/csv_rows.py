@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, dropwhile, islice
+from itertools import chain, islice
 from typing import Any
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
-from nucleus_sync.sources.line_file import LineFile, without_mark
-from nucleus_sync.sources.reader import FileState, Pick
+from nucleus_sync.sources.line_file import LineFile, Part, without_mark
+from nucleus_sync.sources.reader import FileState, Pick, Stretch, Stretches
 
 Complain = Callable[[bytes, str, str], None]
 """Takes a locator, a cause and a detail."""
@@ -21,6 +23,8 @@ Block = tuple[list[list[Any]], list[bytes], list[bytes]]
 _LOCATOR = struct.Struct(">QIQ")
 _SEPARATOR = "\x1f"
 _TOGETHER = 1024
+_LONGEST = 16 << 20
+"""Bytes of neighbouring rows that are looked through for where quotes end."""
 
 
 class CsvRows:
@@ -33,6 +37,8 @@ class CsvRows:
         self._is_tsv = is_tsv
         self._header: list[str] | None = None
         self._delimiter = "\t" if is_tsv else ","
+        self._behind_header = 0, 1
+        """The offset and the number of the line behind the header, once that was read."""
 
     def state(self) -> FileState:
         """Raises SourceError when the file is gone."""
@@ -41,15 +47,60 @@ class CsvRows:
     def columns(self) -> list[str]:
         """The names in the header. Raises SourceError when there is none, or a name is there twice."""
         if self._header is None:
-            lines = dropwhile(lambda line: not line.strip(), _Lines(self._file))
-            first = next(lines, "")
+            lines = _Lines(self._file)
+            first = next(filter(str.strip, lines), "")
             self._delimiter = "\t" if self._is_tsv else _delimiter(first)
             try:
                 header = next(self._reader(chain([first], lines)), [])
             except csv.Error as error:
                 raise SourceError(f"the header is malformed: {error}", where=self._file.name) from error
+            self._behind_header = lines.offset, lines.number + 1
             self._header = self._checked_header(header)
         return self._header
+
+    @property
+    def has_picks_everywhere(self) -> bool:
+        """Whether any row can be read without those before it."""
+        return self._file.is_plain
+
+    def stretches(self, used: list[str], seed: int) -> Stretches:  # noqa: ARG002 - the rows are not looked at
+        """For large files that are not compressed; none where a quote stays open for too long."""
+        self.columns()
+        found: list[Stretch] = []
+        with self._file.pieces() as piece:
+            count, begin, number, content = 0, *self._behind_header, b""
+            for lines, (start, end, _) in self._file.parts(*self._behind_header):
+                content += piece(start, end - start)
+                count += lines
+                if self._stays_open(content):
+                    if len(content) > _LONGEST:
+                        return []
+                    continue
+                found.append(Stretch(count, (begin, end, number)))
+                count, begin, number, content = 0, end, number + count, b""
+            return found if not content else []
+
+    def _stays_open(self, content: bytes) -> bool:
+        """Whether some lines end inside of quotes."""
+        if b'"' not in content:
+            return False
+        rows = self._reader(io.StringIO(content.decode("latin-1"), newline="\n"))
+        while True:
+            try:
+                deque(rows, maxlen=0)
+            except csv.Error as error:
+                if _is_endless(error):
+                    return True
+            else:
+                return False
+
+    def luggage(self) -> Any:
+        """What another process would find out anew."""
+        return self.columns(), self._delimiter, self._behind_header
+
+    def take_up(self, luggage: Any) -> None:
+        """Begin with what another process found out."""
+        self._header, self._delimiter, self._behind_header = luggage
 
     def scan(
         self,
@@ -57,17 +108,19 @@ class CsvRows:
         used: list[str],  # noqa: ARG002 - a row is hashed as a whole
         seed: int,
         complain: Complain,
+        part: Part | None = None,
     ) -> Iterator[Block]:
-        """The `keys` columns, the raw hashes and the locators of all rows.
+        """The `keys` columns, the raw hashes and the locators of all rows, or those of a stretch.
 
         What is told to `complain` comes after the rows before it.
         """
         header = self.columns()
         positions = [header.index(key) for key in keys]
         width = len(header)
-        lines = _Lines(self._file)
+        lines = _Lines(self._file, part)
         rows = self._reader(lines)
-        next(row for row in rows if any(map(str.strip, row)))  # the header
+        if part is None:
+            next(row for row in rows if any(map(str.strip, row)))  # the header
         found: list[tuple[list[str], bytes]] = []
         while True:
             offset, number = lines.offset, lines.number + 1
@@ -139,7 +192,7 @@ class CsvRows:
 
     def _stop_if_endless(self, error: csv.Error, number: int) -> None:
         """A quote that is never closed swallows all rows behind it."""
-        if "unexpected end" in str(error) or "field larger" in str(error):
+        if _is_endless(error):
             what = (
                 f"line {number}: a quote is never closed, or a cell is longer than {csv.field_size_limit():,} letters"
             )
@@ -152,11 +205,10 @@ class CsvRows:
 class _Lines:
     """Decoded lines of a file; `offset` and `number` say how far they have been taken."""
 
-    def __init__(self, file: LineFile) -> None:
+    def __init__(self, file: LineFile, part: Part | None = None) -> None:
         self._name = file.name
-        self._lines = file.lines()
-        self.offset = 0
-        self.number = 0
+        self._lines = file.lines(part)
+        self.offset, self.number = (part[0], part[2] - 1) if part else (0, 0)
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -175,6 +227,10 @@ def _block(rows: list[tuple[list[str], bytes]], positions: list[int], seed: int)
     columns: list[list[Any]] = [[row[position] for row, _ in rows] for position in positions]
     raws = [raw_hash(_SEPARATOR.join(row).encode(), seed) for row, _ in rows]
     return columns, raws, [locator for _, locator in rows]
+
+
+def _is_endless(error: csv.Error) -> bool:
+    return "unexpected end" in str(error) or "field larger" in str(error)
 
 
 def _delimiter(header: str) -> str:

@@ -101,17 +101,17 @@ class LineFile:
                 yield number, offset, line  # type: ignore[misc]
                 offset += len(line)
 
-    def parts(self) -> list[tuple[int, Part]]:
-        """A large plain file in parts, each with the number of its lines; none where only its beginning can be found.
+    def parts(self, begin: int = 0, number: int = 1) -> list[tuple[int, Part]]:
+        """A large plain file, from an offset and the number of its line on, in parts, each with the count of its lines.
 
-        A line that is too long for a record is for `lines` to complain of.
+        None where only its beginning can be found. A line that is too long for a record is for `lines` to complain of.
         """
         if not self.is_plain or os.path.getsize(self._path) < _FEW:
             return []
         found: list[tuple[int, Part]] = []
         with self._opened() as (file, _):
-            begin = offset = 0
-            number = 1
+            offset = begin
+            file.seek(begin)
             while content := file.read(_BUFFER):
                 end = offset + content.rfind(b"\n") + 1
                 offset += len(content)

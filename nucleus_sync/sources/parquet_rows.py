@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import accumulate, groupby
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from itertools import accumulate, groupby, starmap
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,31 @@ from xxhash import xxh3_64_digest
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
 from nucleus_sync.sources.csv_rows import Block, Complain
-from nucleus_sync.sources.reader import FileState, Pick
+from nucleus_sync.sources.parquet_blocks import TOGETHER, BlockPart, Heading, blocks_of, heading_of, take
+from nucleus_sync.sources.reader import FileState, Pick, Stretch, Stretches, Unfolding
 
-_BATCH = 8192
+_FEW = 100_000
+"""Bytes that hardly hold so many rows that other processes are worth their start."""
+_BUFFER = 1 << 16
 _SEPARATOR = "\x1f"
 _NULL = "\x00"
 
 
 class ParquetRows:
-    """Columns know their own types; only those that are used are read."""
+    """Columns know their own types; only those that are used are read.
 
-    def __init__(self, path: Path, shown: str) -> None:
+    Where one process reads them, it is this one. For several, another one decodes blocks that go from hand to hand as
+    files: neither this process, which has other uses for its memory, nor those that work on the blocks load Arrow.
+    """
+
+    has_picks_everywhere = False
+
+    def __init__(self, path: Path, shown: str, scratch: Path, together: int = TOGETHER) -> None:
+        """Up to so many rows come `together`."""
+        self._together = together
         self._path = path
         self._shown = shown
+        self._scratch = scratch
 
     def state(self) -> FileState:
         """Raises SourceError when the file is gone."""
@@ -40,19 +53,50 @@ class ParquetRows:
 
     def columns(self) -> list[str]:
         """The top-level columns."""
-        with self._opened() as file:
-            return list(file.schema_arrow.names)
+        return self._heading.columns
 
     @property
     def binary_columns(self) -> frozenset[str]:
         """Columns of bytes, which no JSON can hold."""
-        import pyarrow.types as types
+        return self._heading.binary
 
-        def is_binary(kind: Any) -> bool:
-            return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+    @cached_property
+    def _heading(self) -> Heading:
+        """Of a large file as another process reads it."""
+        if self._is_large:
+            with suppress(OSError):  # no process can be started
+                return heading_of(self._path, self._shown)
+        return self.read_heading()
 
+    @cached_property
+    def _is_large(self) -> bool:
+        return os.path.exists(self._path) and os.path.getsize(self._path) >= _FEW
+
+    def read_heading(self) -> Heading:
+        """What the file says of itself."""
         with self._opened() as file:
-            return frozenset(field.name for field in file.schema_arrow if is_binary(field.type))
+            fields, rows = list(file.schema_arrow), file.metadata.num_rows
+            binary = frozenset(field.name for field in fields if _is_binary(field.type))
+            is_plain = all(_is_plain(field.type) for field in fields)
+            return Heading([field.name for field in fields], binary, rows, is_plain)
+
+    def stretches(self, used: list[str], seed: int) -> Stretches:
+        """The `used` columns in blocks on disk, of which some exist at a time; none of a small file."""
+        if not self._is_large:
+            return []
+        try:
+            blocks = blocks_of(self._path, self._shown, self._heading, used, seed, self._scratch)
+        except OSError:  # no process can be started
+            return []
+        return Unfolding(self._heading.rows, starmap(Stretch, blocks))
+
+    def luggage(self) -> Any:
+        """What another process would find out anew."""
+        return tuple(self._heading)
+
+    def take_up(self, luggage: Any) -> None:
+        """Begin with what another process found out."""
+        self._heading = Heading(*luggage)
 
     def scan(
         self,
@@ -60,13 +104,20 @@ class ParquetRows:
         used: list[str],
         seed: int,
         complain: Complain,  # noqa: ARG002 - a Parquet file is sound as a whole or not at all
+        part: Any = None,
     ) -> Iterator[Block]:
-        """The `keys` columns, the raw hashes of the `used` ones, and the locators of all rows."""
+        """The `keys` columns, the raw hashes of the `used` ones, and the locators of all rows, or of a stretch."""
+        if part is not None:
+            yield _block(BlockPart(*part), [used.index(key) for key in keys])
+            return
         row = 0
         with self._opened() as file:
             for batch in self._batches(file, used):
-                locators = [number.to_bytes(8) for number in range(row, row + batch.num_rows)]
-                yield [batch.column(key).to_pylist() for key in keys], _hashes(batch, seed), locators
+                yield (
+                    [batch.column(key).to_pylist() for key in keys],
+                    _hashes(batch, seed),
+                    _locators(row, batch.num_rows),
+                )
                 row += batch.num_rows
 
     def read(self, used: list[str], seed: int, picks: Iterable[Pick]) -> Iterator[tuple[list[Pick], list[list[Any]]]]:
@@ -117,7 +168,7 @@ class ParquetRows:
                 "reading Parquet needs pyarrow", where=self._shown, fix="pip install 'nucleus-sync[parquet]'"
             ) from error
         try:
-            file = pyarrow.parquet.ParquetFile(self._path, buffer_size=1 << 20, pre_buffer=False)
+            file = pyarrow.parquet.ParquetFile(self._path, buffer_size=_BUFFER, pre_buffer=False)
         except (pyarrow.ArrowException, OSError) as error:
             raise self._gone(error) if getattr(error, "errno", None) else self._unsound(error) from error
         try:
@@ -131,7 +182,7 @@ class ParquetRows:
         import pyarrow
 
         try:
-            yield from file.iter_batches(_BATCH, row_groups=groups, columns=used, use_threads=False)
+            yield from file.iter_batches(self._together, row_groups=groups, columns=used, use_threads=False)
         except (pyarrow.ArrowException, OSError) as error:
             raise self._unsound(error) from error
 
@@ -146,6 +197,28 @@ class ParquetRows:
     def _changed(self) -> SourceError:
         fix = "wait until it is complete, then try again"
         return SourceError("the file changed while it was read", where=self._shown, fix=fix)
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+
+
+def _is_plain(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    is_number = types.is_integer(kind) or types.is_float32(kind) or types.is_float64(kind) or types.is_boolean(kind)
+    return bool(is_number or types.is_string(kind) or types.is_large_string(kind) or _is_binary(kind))
+
+
+def _block(part: BlockPart, positions: list[int]) -> Block:
+    columns, raws = take(part)
+    return [columns[position] for position in positions], raws, _locators(part.first, len(raws))
+
+
+def _locators(first: int, count: int) -> list[bytes]:
+    return [number.to_bytes(8) for number in range(first, first + count)]
 
 
 def _row(pick: Pick) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
-from typing import Any, Protocol
+from functools import cached_property, partial
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import UNSET
 
@@ -19,7 +20,19 @@ from nucleus_sync.sources.csv_rows import Block, Complain, CsvRows
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.line_file import LineFile
 from nucleus_sync.sources.parquet_rows import ParquetRows
-from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
+from nucleus_sync.sources.reader import (
+    FileState,
+    Hearing,
+    Pick,
+    Portable,
+    Say,
+    Seen,
+    SeenAndRead,
+    Straight,
+    Stretches,
+    Surroundings,
+    packed,
+)
 from nucleus_sync.sources.table_cells import CellError, cell, pixels
 from nucleus_sync.sources.table_columns import (
     AS_THEY_ARE,
@@ -34,8 +47,10 @@ from nucleus_sync.sources.table_columns import (
     without_nulls,
 )
 from nucleus_sync.sources.template import FieldError, Template, check_fields, fields_in, value_template
-from nucleus_sync.spec.model import resolve
-from nucleus_sync.spec.source import TableSource
+from nucleus_sync.spec.place import resolve
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.source import TableSource
 
 _VERSION = 1
 
@@ -47,7 +62,14 @@ class Rows(Protocol):
     def binary_columns(self) -> frozenset[str]: ...
     def state(self) -> FileState: ...
     def columns(self) -> list[str]: ...
-    def scan(self, keys: list[str], used: list[str], seed: int, complain: Complain) -> Iterator[Block]: ...
+    @property
+    def has_picks_everywhere(self) -> bool: ...
+    def stretches(self, used: list[str], seed: int) -> Stretches: ...
+    def luggage(self) -> Any: ...
+    def take_up(self, luggage: Any) -> None: ...
+    def scan(
+        self, keys: list[str], used: list[str], seed: int, complain: Complain, part: Any = None
+    ) -> Iterator[Block]: ...
     def read(
         self, used: list[str], seed: int, picks: Iterable[Pick]
     ) -> Iterator[tuple[list[Pick], list[list[Any]]]]: ...
@@ -62,13 +84,16 @@ class TableReader:
     Addresses are taken from the cells as they are.
     """
 
+    says_numbers = False
+
     def __init__(self, spec: TableSource, surroundings: Surroundings) -> None:
         self._spec = spec
         self._source = surroundings.name
+        self._surroundings = surroundings
         path = resolve(surroundings.folder, spec.path)
         name = spec.path.lower()
         self._rows: Rows = (
-            ParquetRows(path, spec.path)
+            ParquetRows(path, spec.path, surroundings.scratch)
             if name.endswith(".parquet")
             else CsvRows(LineFile(path, spec.path, surroundings.scratch), is_tsv=name.endswith((".tsv", ".tsv.gz")))
         )
@@ -83,35 +108,59 @@ class TableReader:
 
     def scan(self, kind: Kind, report: Report) -> Iterator[Seen]:
         """Every row, with the key that `reference_id` makes of it. Raises SourceError when a column is missing."""
+        if kind is Kind.ITEMS:
+            yield from self.scan_stretch(kind, None, report)
+
+    def stretches(self, kind: Kind) -> Stretches:
+        """For large tables. Raises SourceError when a column is missing."""
+        return self._rows.stretches(self._used, self._seed) if kind is Kind.ITEMS else []
+
+    def scan_stretch(self, kind: Kind, part: Any, report: Report) -> Iterator[Seen]:  # noqa: ARG002  (of one kind)
+        """The rows of a stretch."""
+        keys, complain = self._key_columns, partial(self._complain, report)
+        for block in self._rows.scan(keys, self._used, self._seed, complain, part):
+            yield from self._seen(*block, complain)
+
+    def scan_and_read(
+        self,
+        kind: Kind,  # noqa: ARG002  (of one kind)
+        part: Any,
+        report: Report,
+        say: Say,
+    ) -> Iterator[SeenAndRead]:
+        """The rows of a stretch, each with its item."""
+        used, complain = self._used, partial(self._complain, report)
+        of_keys = [used.index(name) for name in self._key_columns]
+        for columns, raws, locators in self._rows.scan(used, used, self._seed, complain, part):
+            seen = list(self._seen([columns[position] for position in of_keys], raws, locators, complain))
+            if len(seen) < len(raws):
+                wanted = {locator for _, _, locator in seen}
+                columns = [list(compress(column, map(wanted.__contains__, locators))) for column in columns]
+            for pick, record in self._read(columns, seen, say):
+                yield *pick, record
+
+    def hearing(self, kind: Kind, report: Report) -> Hearing:  # noqa: ARG002  (of one kind)
+        """Nothing is held back."""
+        return Straight(report)
+
+    def portable(self, kind: Kind) -> Portable | None:
+        """For what several processes can scan."""
         if kind is not Kind.ITEMS:
-            return
-        keys = self._columns_of(self._reference_id.fields)
+            return None
+        elsewhere, scans_only = self._surroundings.elsewhere(), not self._rows.has_picks_everywhere
+        return Portable(TableReader, packed(self._spec), elsewhere, self._rows.luggage(), scans_only)
 
-        def complain(locator: bytes, cause: str, detail: str) -> None:
-            report(self._problem(locator, cause, detail))
-
-        for columns, raws, locators in self._rows.scan(keys, self._used, self._seed, complain):
-            plain = self._plain_keys(keys, columns, len(raws))
-            if plain is not None:
-                yield from zip(plain, raws, locators, strict=True)
-                continue
-            for values, raw, locator in zip(rows_of(columns, len(raws)), raws, locators, strict=True):
-                try:
-                    fields = self._typed(dict(zip(keys, values, strict=True)))
-                    key = item_key(_usable(self._reference_id.render(fields)))
-                except (FieldError, CellError) as error:
-                    complain(locator, *_why(error))
-                else:
-                    yield Seen(key, raw, locator)
+    def take_up(self, luggage: Any) -> None:
+        """Begin with what another process found out."""
+        self._rows.take_up(luggage)
 
     def read(self, kind: Kind, picks: Iterable[Pick], report: Report) -> Iterator[tuple[Pick, Record]]:
         """Raises SourceError when a row isn't what it was in the scan."""
         if kind is not Kind.ITEMS:
             return
         for block, columns in self._rows.read(self._used, self._seed, picks):
-            records = self._plain_records(columns, len(block)) or self._records(columns, block, report)
-            for pick, record in zip(block, records, strict=True):
-                if record is not None and (is_plainly_sound(record) or self._is_sound(record, pick, report)):
+            for pick, record in self._read(columns, block, lambda _, problem: report(problem)):
+                if record is not None:
                     yield pick, record
 
     def where(self, kind: Kind, locator: bytes) -> Where:  # noqa: ARG002 - every locator is an item's
@@ -156,6 +205,10 @@ class TableReader:
             wanted.update(self._other_columns)
         return [name for name in self._columns if name in wanted]
 
+    @cached_property
+    def _key_columns(self) -> list[str]:
+        return self._columns_of(self._reference_id.fields)
+
     @property
     def _item_fields(self) -> frozenset[str]:
         sizes = fields_in(self._spec.width) | fields_in(self._spec.height)
@@ -191,10 +244,10 @@ class TableReader:
             for name, column in zip(names, columns, strict=True)
         }
 
-    def _plain_keys(self, names: list[str], columns: list[Column], count: int) -> list[bytes] | None:
+    def _plain_keys(self, columns: list[Column], count: int) -> list[bytes] | None:
         """The keys of a block, if every row has one."""
         try:
-            ids = self._columnwise[0](self._typed_columns(names, columns), count)
+            ids = self._columnwise[0](self._typed_columns(self._key_columns, columns), count)
         except (NotPlain, FieldError, CellError):
             return None
         if not all(ids) or "\x00" in "".join(ids):
@@ -214,7 +267,33 @@ class TableReader:
             for one, url, width, height, own in rows
         ]
 
-    # --- records ----------------------------------------------------------------------------------------------
+    # --- rows and records -------------------------------------------------------------------------------------
+
+    def _seen(
+        self, columns: list[Column], raws: list[bytes], locators: list[bytes], complain: Complain
+    ) -> Iterator[Seen]:
+        """The rows of a block that have a key, by the columns that it is made from."""
+        plain = self._plain_keys(columns, len(raws))
+        if plain is not None:
+            yield from zip(plain, raws, locators, strict=True)
+            return
+        for values, raw, locator in zip(rows_of(columns, len(raws)), raws, locators, strict=True):
+            try:
+                fields = self._typed(dict(zip(self._key_columns, values, strict=True)))
+                key = item_key(_usable(self._reference_id.render(fields)))
+            except (FieldError, CellError) as error:
+                complain(locator, *_why(error))
+            else:
+                yield Seen(key, raw, locator)
+
+    def _read(self, columns: list[Column], picks: list[Any], say: Say) -> Iterator[tuple[Any, Item | None]]:
+        """The items of a block; None where one can't be sent."""
+        records = self._plain_records(columns, len(picks)) or self._records(columns, picks, say)
+        for pick, record in zip(picks, records, strict=True):
+            if record is None or is_plainly_sound(record) or self._is_sound(record, pick, say):
+                yield pick, record
+            else:
+                yield pick, None
 
     def _typed(self, cells: dict[str, Any]) -> dict[str, Any]:
         types = self._spec.types
@@ -223,13 +302,13 @@ class TableReader:
             for name, value in cells.items()
         }
 
-    def _records(self, columns: list[Column], block: list[Pick], report: Report) -> Iterator[Item | None]:
-        """Row by row; None with the reason reported."""
-        for pick, cells in zip(block, rows_of(columns, len(block)), strict=True):
+    def _records(self, columns: list[Column], picks: list[Any], say: Say) -> Iterator[Item | None]:
+        """Row by row; None with the reason said."""
+        for (key, _, locator), cells in zip(picks, rows_of(columns, len(picks)), strict=True):
             try:
                 yield self._record(self._typed(dict(zip(self._used, cells, strict=True))))
             except (FieldError, CellError) as error:
-                report(self._problem(pick[2], *_why(error), key=pick[0]))
+                say(locator, self._problem(locator, *_why(error), key=key))
                 yield None
 
     def _record(self, fields: dict[str, Any]) -> Item:
@@ -242,9 +321,13 @@ class TableReader:
             metadata={name: value for name, value in metadata.items() if value is not None},
         )
 
-    def _is_sound(self, record: Item, pick: Pick, report: Report) -> bool:
-        place = self.where(Kind.ITEMS, pick[2])
-        return is_sound(record, pick[0], self._source, place, place.position, report)
+    def _is_sound(self, record: Item, pick: Any, say: Say) -> bool:
+        key, _, locator = pick
+        place = self.where(Kind.ITEMS, locator)
+        return is_sound(record, key, self._source, place, place.position, partial(say, locator))
+
+    def _complain(self, report: Report, locator: bytes, cause: str, detail: str) -> None:
+        report(self._problem(locator, cause, detail))
 
     def _problem(self, locator: bytes, cause: str, detail: str, key: bytes | None = None) -> Problem:
         place = self.where(Kind.ITEMS, locator)

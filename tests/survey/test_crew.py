@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nucleus_sync.emulator.server import Emulator
-from nucleus_sync.sources import coco, coco_results, line_file
+from nucleus_sync.sources import coco, coco_results, line_file, parquet_blocks, parquet_rows
+from nucleus_sync.sources.table import TableReader
 from nucleus_sync.survey import crew, gathering, reading, shelving
 from nucleus_sync.survey.gathering import Gathering
 from nucleus_sync.workspace import Choices, Workspace
@@ -69,6 +73,22 @@ datasets:
   other:
     name: Other
     items: [sound]
+"""
+OF_A_TABLE = """version: 1
+sources:
+  rows:
+    format: table
+    path: {path}
+    reference_id: "{{name}}"
+    image_url: "{{url}}"
+    width: "{{width}}"
+    {metadata}
+    types: {{night: bool, speed: number}}
+    on_invalid: skip
+datasets:
+  street:
+    name: Street
+    items: [rows]
 """
 CHANCE = random.Random(3)
 RINGS = [[1, 1, 9, 1, 9, 9], [12, 12, 20, 12, 20, 20.5]]
@@ -129,6 +149,53 @@ def _tidy_lines(count: int) -> list[str]:
     return items + [_line(number, has_ids=True) for number in boxes]
 
 
+def _row(number: int) -> dict[str, Any]:
+    """Mostly sound; some have no name or a second one like theirs, no address, odd cells, or quotes around lines."""
+    row: dict[str, Any] = {"name": f"{number}", "url": f"s3://bucket/{number}.jpg", "width": "640", "speed": number / 4}
+    row |= {"night": ("yes", "no", "")[number % 3], "text": "plain"}
+    if number % 43 == 0:
+        row["name"] = None if number % 2 else f"{number - 1}"
+    if number % 59 == 0:
+        row |= _row(number - 7)
+    if number % 61 == 0:
+        row["url"] = ("nowhere", None, "")[number % 3]
+    if number % 67 == 0:
+        row["speed"] = float("inf")
+    if number % 71 == 0:
+        row["night"] = "perhaps"
+    if number % 73 == 0:
+        row["width"] = ("wide", "0", None)[number % 3]
+    if number % 17 == 0:
+        row["text"] = 'says "so"\r\nand, later'
+    return row
+
+
+def _as_csv(folder: Path, rows: list[dict[str, Any]]) -> str:
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        file.write("\n")
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            writer.writerow(row)
+            if number % 211 == 0:
+                file.write('too,few\n"quoted"badly,1\n\n')
+    return "rows.csv"
+
+
+def _as_parquet(folder: Path, rows: list[dict[str, Any]]) -> str:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pa.Table.from_pylist(rows).append_column("bytes", pa.array([b"\xff"] * len(rows)))
+    parquet.write_table(table, folder / "rows.parquet", row_group_size=500)
+    return "rows.parquet"
+
+
+def _with_times(folder: Path, rows: list[dict[str, Any]]) -> str:
+    seen = datetime(2024, 5, 1, tzinfo=UTC)
+    more = [row | {"seen": seen, "price": Decimal(f"{n}.50"), "where": {"n": n}} for n, row in enumerate(rows)]
+    return _as_parquet(folder, more)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "nucleus.yaml").write_text(SPEC)
@@ -159,6 +226,9 @@ def by_many(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr(line_file, "_BUFFER", 1 << 14)
         monkeypatch.setattr(shelving, "_LAYER", 150)
         monkeypatch.setattr(gathering, "_SPAN", 200)
+        monkeypatch.setattr(parquet_rows, "_FEW", 1)
+        monkeypatch.setattr(parquet_blocks, "TOGETHER", 300)
+        monkeypatch.setattr(parquet_blocks, "_AHEAD", 1)
 
     return switch
 
@@ -261,6 +331,35 @@ def test_one_record_that_must_be_seen_beside_others_brings_the_careful_way(
     by_many()
     assert _plan(tidy) == alone
     assert sum(taken) == 4
+
+
+@pytest.mark.parametrize("metadata", ["", 'metadata: {text: "{text}", note: "{speed} at {night}"}'])
+@pytest.mark.parametrize("write", [_as_csv, _as_parquet, _with_times])
+def test_a_crew_finds_in_a_table_what_one_process_finds(
+    tmp_path: Path,
+    by_many: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path, list[dict[str, Any]]], str],
+    metadata: str,
+) -> None:
+    path = write(tmp_path, [_row(number) for number in range(1, 1_400)])
+    (tmp_path / "nucleus.yaml").write_text(OF_A_TABLE.format(path=path, metadata=metadata))
+    alone = _plan(tmp_path)
+    assert alone[1][0][2] > 100
+    by_many()
+    monkeypatch.delattr(TableReader, "scan")
+    assert _plan(tmp_path) == alone
+
+
+def test_what_a_crew_has_read_in_a_table_is_sent_as_one_process_would(
+    tmp_path: Path, by_many: Callable[[], None]
+) -> None:
+    path = _with_times(tmp_path, [_row(number) for number in range(1, 400)])
+    (tmp_path / "nucleus.yaml").write_text(OF_A_TABLE.format(path=path, metadata=""))
+    alone = _applied(tmp_path, tmp_path / "alone")
+    assert len(alone["datasets"][0]["items"]) > 200
+    by_many()
+    assert _applied(tmp_path, tmp_path / "together") == alone
 
 
 def test_where_no_process_can_be_started_one_reads(
