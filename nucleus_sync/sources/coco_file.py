@@ -67,6 +67,7 @@ class CocoFile:
     def table(self) -> ImageTable:
         """The images by id."""
         if self._carried is not None:
+            self._carried.let_go()  # what the last stretch looked at
             return self._carried
         made = self._opened()
         if made.table is not None:
@@ -94,6 +95,8 @@ class CocoFile:
         index = self.document.index()
         if for_labels:
             return index, self.table(), None
+        if self._made is not None and self._made.table is not None and self._made.section is self.image_section():
+            return index, None, None
         folder = Path(tempfile.mkdtemp(prefix="images-", dir=self._surroundings.scratch))
         self._aside = _Aside(self.image_section(), folder)
         return index, None, folder

@@ -103,6 +103,11 @@ class ImageTable:
             return NOWHERE
         return _looked_up(self._slots, self._ids, _encoded(image_id))[1]
 
+    def let_go(self) -> None:
+        """Hold no pages of the file for now: the system still has them, once for all processes."""
+        if isinstance(self.names, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.names.madvise(mmap.MADV_DONTNEED)
+
     def called(self, place: int) -> str:
         """The reference id, or the file name of an image that has none."""
         return self.names[self.starts[place] : self.starts[place + 1]].decode(errors="replace")

@@ -76,6 +76,8 @@ def test_a_table_of_many_images_is_mapped_by_others_and_goes_with_the_one_it_was
     assert len(list(tmp_path.iterdir())) == 1
     packed = pickle.dumps(table)
     assert len(packed) < 1_000
+    table.let_go()
+    assert table.place(2718) == numbers.index(2718)
     (tmp_path / "packed").write_bytes(packed)
     command = (
         "import pathlib, pickle, sys; table = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes());"
