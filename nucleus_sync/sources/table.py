@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import UNSET
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.records.complaint import REMOTE_SCHEMES
 from nucleus_sync.records.fingerprint import seed_of
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.key import item_key
@@ -39,12 +40,11 @@ from nucleus_sync.sources.table_columns import (
     Column,
     MakeColumn,
     NotPlain,
+    Objects,
     are_plain,
-    members_column,
     rows_of,
     text_column,
     value_column,
-    without_nulls,
 )
 from nucleus_sync.sources.template import FieldError, Template, check_fields, fields_in, value_template
 from nucleus_sync.spec.place import resolve
@@ -229,11 +229,15 @@ class TableReader:
 
     @cached_property
     def _columnwise(self) -> tuple[MakeColumn, ...]:
-        """What makes reference ids, URLs, widths, heights and metadata."""
+        """What makes reference ids, URLs, widths and heights."""
         spec = self._spec
-        metadata = members_column(self._other_columns) if spec.metadata is None else value_column(spec.metadata)
         texts = text_column(self._reference_id), text_column(self._image_url)
-        return *texts, _pixels_column("width", spec.width), _pixels_column("height", spec.height), metadata
+        return *texts, _pixels_column("width", spec.width), _pixels_column("height", spec.height)
+
+    @cached_property
+    def _metadata_objects(self) -> Objects:
+        tree = self._spec.metadata
+        return Objects.of_columns(self._other_columns) if tree is None else Objects.of_tree(tree)
 
     def _typed_columns(self, names: list[str], columns: list[Column]) -> dict[str, Column]:
         types = self._spec.types
@@ -250,22 +254,24 @@ class TableReader:
             ids = self._columnwise[0](self._typed_columns(self._key_columns, columns), count)
         except (NotPlain, FieldError, CellError):
             return None
-        if not all(ids) or "\x00" in "".join(ids):
+        if not _are_usable(ids):
             return None
         return [reference_id.encode() for reference_id in ids]
 
-    def _plain_records(self, columns: list[Column], count: int) -> list[Item] | None:
-        """The records of a block, if every row makes one."""
+    def _plain_records(self, columns: list[Column], count: int) -> tuple[list[Item], bool] | None:
+        """The records of a block, if every row makes one, and whether all of them are surely sound."""
         try:
             typed = self._typed_columns(self._used, columns)
-            ids, urls, widths, heights, metadata = [make(typed, count) for make in self._columnwise]
+            ids, urls, widths, heights = [make(typed, count) for make in self._columnwise]
+            metadata, are_sound = self._metadata_objects.made(typed, count)
         except (NotPlain, FieldError, CellError):
             return None
-        rows = zip(ids, urls, widths, heights, without_nulls(metadata), strict=True)
-        return [
+        rows = zip(ids, urls, widths, heights, metadata, strict=True)
+        records = [
             Item(reference_id=one, image_url=url, width=width, height=height, metadata=own)
             for one, url, width, height, own in rows
         ]
+        return records, are_sound and _are_usable(ids) and all(url.startswith(REMOTE_SCHEMES) for url in urls)
 
     # --- rows and records -------------------------------------------------------------------------------------
 
@@ -288,7 +294,12 @@ class TableReader:
 
     def _read(self, columns: list[Column], picks: list[Any], say: Say) -> Iterator[tuple[Any, Item | None]]:
         """The items of a block; None where one can't be sent."""
-        records = self._plain_records(columns, len(picks)) or self._records(columns, picks, say)
+        plain = self._plain_records(columns, len(picks))
+        if plain is not None and plain[1]:
+            return zip(picks, plain[0], strict=True)
+        return self._judged(picks, self._records(columns, picks, say) if plain is None else plain[0], say)
+
+    def _judged(self, picks: list[Any], records: Iterable[Item | None], say: Say) -> Iterator[tuple[Any, Item | None]]:
         for pick, record in zip(picks, records, strict=True):
             if record is None or is_plainly_sound(record) or self._is_sound(record, pick, say):
                 yield pick, record
@@ -339,6 +350,10 @@ def _pixels_column(name: str, tree: str | None) -> MakeColumn:
         return lambda _, count: [UNSET] * count
     values = value_column(tree)
     return lambda columns, count: [pixels(name, value) for value in values(columns, count)]
+
+
+def _are_usable(reference_ids: Column) -> bool:
+    return all(reference_ids) and "\x00" not in "".join(reference_ids)
 
 
 def _usable(reference_id: str) -> str:

@@ -109,6 +109,18 @@ def test_a_block_says_what_its_rows_say(
     assert [each for each in with_bad[2] if not each.startswith(last)] == said
 
 
+@pytest.mark.parametrize("value", ["x" * 70_000, float("-inf"), float("nan"), [float("nan")]])
+def test_a_block_with_one_odd_cell_is_judged_row_by_row(tmp_path: Path, value: Any) -> None:
+    numbers = pa.array([None] * 3 + [value] + [None] * 3)
+    ids = pa.array([f"i{number}" for number in range(len(numbers))])
+    pq.write_table(pa.table({"name": ids, "odd": numbers}), tmp_path / "a.parquet")
+    options = {"reference_id": "{name}", "image_url": "s3://b/{name}"}
+    _, records, said = everything(tmp_path / "a.parquet", options)
+    [complaint] = said
+    assert complaint.startswith("row 4: ")
+    assert [record.metadata for record in records if record.reference_id != "i3"] == [{}] * 6
+
+
 def test_blocks_follow_each_other(tmp_path: Path) -> None:
     rows = [BAD | {"name": f"i{number}", "n": number / 2} for number in range(2_500)]
     wanted = [Item(reference_id=f"i{n}", image_url=f"s3://b/i{n}", metadata={"n": n / 2}) for n in range(2_500)]
