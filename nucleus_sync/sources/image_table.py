@@ -255,9 +255,13 @@ class TableParts:
         return table
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    """The file's bytes; held in memory where its file system maps nothing, as some on networks don't."""
     with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:
+            return file.read()
 
 
 def _remove(path: str) -> None:

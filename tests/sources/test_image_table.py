@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import pickle
 import random
 import subprocess
@@ -99,6 +100,17 @@ def test_a_scratch_folder_that_went_first_is_no_error(tmp_path: Path) -> None:
     assert table.called(29_999) == "image 29999"
     del table
     gc.collect()
+
+
+def test_where_files_can_not_be_mapped_the_table_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise OSError("no such device")
+
+    monkeypatch.setattr(mmap, "mmap", Refusing)
+    table = _table(list(range(30_000)), tmp_path)
+    table.let_go()
+    assert table.called(29_999) == "image 29999"
 
 
 def test_an_image_without_a_reference_id_is_called_by_its_file(tmp_path: Path) -> None:
