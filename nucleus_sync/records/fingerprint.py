@@ -125,20 +125,41 @@ def content_hash(record: Record) -> bytes:
     # What there is by the million goes first; parts that most of them lack are hashed once for all.
     if kind is Item and record.width is UNSET is record.height and record.embedding_info is UNSET:  # type: ignore[union-attr]
         return _of_item(record)  # type: ignore[arg-type]
-    if kind is Polygon or kind is Box:
-        hashed = [_hashed((record.__struct_config__.tag, record.geometry)), _label_hashed(record.label)]  # type: ignore[union-attr]
-        hashed.append(_hashed(record.metadata, pack_metadata) if record.metadata else _NO_METADATA)  # type: ignore[union-attr]
-        attributes = _attributes(record)
-        hashed.append(_NO_ATTRIBUTES if attributes == _NOTHING_GIVEN else _hashed(attributes))
-    else:
-        first, second, metadata, last = _parts(record)
-        last_packed = pack_metadata if kind in _SCENES else pack
-        hashed = [_hashed(first), _hashed(second), _hashed(metadata, pack_metadata), _hashed(last, last_packed)]
+    if kind is Polygon:
+        return _of_shape("polygon", record)
+    if kind is Box:
+        return _of_shape("box", record)
+    first, second, metadata, last = _parts(record)
+    last_packed = pack_metadata if kind in _SCENES else pack
+    hashed = [_hashed(first), _hashed(second), _hashed(metadata, pack_metadata), _hashed(last, last_packed)]
     (one, a), (two, b), (three, c), (four, d) = hashed
     whole = xxh3_64_digest(b"%b\x00%b\x00%b\x00%b" % (one, two, three, four), VERSION)
     if kind in _TOLD_BY_METADATA:
         whole = whole[:4] + xxh3_64_digest(three)[2:6]
     return whole + a + b + c + d
+
+
+def _of_shape(tag: str, shape: Any) -> bytes:
+    """The content hash of a polygon or a box."""
+    geometry = _encode((tag, shape.geometry))
+    before, parts = _label_and(shape.label, shape.metadata) if shape.metadata else _label_alone(shape.label)
+    confidence, class_pdf = shape.confidence, shape.class_pdf
+    given = (
+        None if confidence is UNSET else confidence,
+        None if class_pdf is UNSET else class_pdf,
+        shape.track_reference_id,
+        shape.task_id,
+        shape.embedding_vector,
+    )
+    attributes, last = _NO_ATTRIBUTES if given == _NOTHING_GIVEN else _hashed(given)
+    whole = xxh3_64_digest(geometry + before + attributes, VERSION)
+    return whole + xxh3_64_digest(geometry)[:2] + parts + last
+
+
+def _label_and(label: str, metadata: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Label and metadata as they stand in the whole, between geometry and attributes, and their own hashes."""
+    (two, b), (three, c) = _hashed(label), _hashed(metadata, pack_metadata)
+    return b"\x00%b\x00%b\x00" % (two, three), b + c
 
 
 def _of_item(item: Item) -> bytes:
@@ -155,12 +176,16 @@ def _hashed(part: Any, packing: Callable[[Any], bytes] = pack) -> tuple[bytes, b
     return packed, xxh3_64_digest(packed)[:2]
 
 
-_label_hashed = lru_cache(10_000)(_hashed)
-_NO_METADATA = _hashed({})
 _NO_SIZE = _hashed((None, None))
 _NOTHING = _hashed(None)
 _NOTHING_GIVEN = (None,) * 5
 _NO_ATTRIBUTES = _hashed(_NOTHING_GIVEN)
+
+
+@lru_cache(10_000)
+def _label_alone(label: str) -> tuple[bytes, bytes]:
+    """The same without metadata, as most labels are: by the million, and each of a few."""
+    return _label_and(label, {})
 
 
 _PAINTED = "painted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -24,7 +25,8 @@ class Kind(StrEnum):
     SCENES = "scenes"
 
 
-_line = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_line, _lines = _encoder.encode, _encoder.encode_lines
 
 
 def key_of(record: Record) -> bytes:
@@ -46,3 +48,14 @@ def wire_line(record: Record) -> bytes:
     if kind is LocalItem:
         return _line(record.item)  # type: ignore[union-attr]
     return _line(record.mask if kind is PaintedMask else record)  # type: ignore[union-attr]
+
+
+def wire_lines(records: Sequence[Record]) -> tuple[bytes, list[int]]:
+    """Their lines, each with its newline, and the sizes of these in bytes; cheaper than one by one.
+
+    For records that go into a batch as they are: neither LocalItem nor PaintedMask.
+    """
+    lines = _lines(records)
+    sizes = [len(line) + 1 for line in lines.split(b"\n")]
+    sizes.pop()  # of nothing, behind the last newline
+    return lines, sizes

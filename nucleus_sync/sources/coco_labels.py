@@ -32,6 +32,7 @@ from nucleus_sync.sources.coco_label import (
     strictly,
 )
 from nucleus_sync.sources.coco_order import order_of, part_key
+from nucleus_sync.sources.coco_plain import plain_record
 from nucleus_sync.sources.coco_shape import Frame, Shaping, part_count, record_of
 from nucleus_sync.sources.image_table import ImageTable, State
 from nucleus_sync.sources.json_slices import JsonFile, Section
@@ -48,6 +49,7 @@ TOGETHER = 4096
 _MOST_PARTS = 0xFFFF
 _TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
 """What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
+_ONE = (0,)
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -126,26 +128,37 @@ class Labels:
 
         A label that gets its number later has a provisional one. `say` gets locators with what is wrong at them.
         """
-        pack, notes = LOCATOR.pack, Notes()
+        pack, notes, shaping = LOCATOR.pack, Notes(), self.rules.shaping
         widths, heights = self.images.widths, self.images.heights
-        prefix, reference_id = b"", ""
+        may_be_plain = self.rules.metadata is None
+        prefix, image = b"", ("", 0.0, 0.0)
         for label, raw, offset, length, index, place, category, digest, key, item in self._homed(
             strictly, report, which
         ):
             if item is not prefix:
-                prefix, reference_id = item, item[: -len(ANNOTATION)].decode()
-            rings, count = label.segmentation if label.__class__ is Label else None, 1
-            if label.__class__ is not Label or (rings.__class__ is list and len(rings) > 1):
-                count = self._parts(raw, offset, category)
-            for part in range(count):
+                prefix, image = item, (item[: -len(ANNOTATION)].decode(), widths[place], heights[place])
+            is_strict = label.__class__ is Label
+            for part in self._parts_of(label, category) if is_strict else range(self._parts(raw, offset, category)):
                 own, locator = part_key(key, part) if part else key, pack(offset, length, index, part)
                 wanted = item + PROVISIONAL if UNNUMBERED in own else own
                 own_id = wanted[len(item) :].decode()
-                frame = Frame(category, reference_id, widths[place], heights[place], own_id, part)
-                whole = label if label.__class__ is Label else self.decoded(raw, offset, notes)
-                record = self._record(wanted, whole, raw, offset, index, frame, notes, partial(say, locator))
+                if is_strict and may_be_plain:
+                    record = plain_record(label, part, category.label, image, own_id, shaping)
+                    if record is not None:
+                        yield own, digest, locator, record
+                        continue
+                frame = Frame(category, *image, own_id, part)
+                whole = label if is_strict else self.decoded(raw, offset, notes)
+                made = self._record(wanted, whole, raw, offset, index, frame, notes, partial(say, locator))
                 notes = notes.cleared()
-                yield own, digest, locator, record
+                yield own, digest, locator, made
+
+    def _parts_of(self, label: Label, category: Category) -> Iterable[int]:
+        """The numbers of the records that a label makes: mostly there is one."""
+        rings = label.segmentation
+        if rings.__class__ is not list or len(rings) < 2:
+            return _ONE
+        return range(min(part_count(label, category, self.rules.shaping), _MOST_PARTS))
 
     def _homed(
         self, decode: Callable[[bytes], Any], report: Report, which: range | None

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from nucleus_sync.records.annotation import Box, Category, Mask, MultiCategory, Polygon
@@ -15,16 +15,19 @@ from nucleus_sync.records.fingerprint import content_hash
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.problem import Problem, Report
-from nucleus_sync.records.record import Kind, Record, wire_line
+from nucleus_sync.records.record import Kind, Record, wire_line, wire_lines
 from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.reader import Pick, Reader
 
 TOGETHER = 4096
+_AT_ONCE = 32
+"""Records that are hashed and written while they still lie in a processor's nearest cache."""
 Types = tuple[tuple[str, str], ...]
 """Metadata keys with `text` or `number`, of one record."""
 KeepLines = Callable[[bytes], int | None]
 """Puts lines at the end of a file and says where they begin; None where there is no room for them."""
 _NO_TYPES: Types = ()
+_SHAPES = frozenset({Polygon, Box})
 _REMOTE = frozenset({Item, LidarScene, VideoScene})
 _UPLOADED = frozenset({LocalItem, PaintedMask})
 _STANDING_ALONE = frozenset({*_REMOTE, LocalItem})
@@ -93,28 +96,11 @@ def portions(
     problems: list[Problem],
     most: int = TOGETHER,
 ) -> Iterator[Portion]:
-    """Cut tagged records into portions; `problems` is what the reader reports to, where that goes with the portion.
-
-    One loop: it runs once for each of millions.
-    """
-    found = _Found()
-    for tag, record in records:
-        number = len(found.rows)
-        found.rows.append(tag)
-        found.contents.append(content_hash(record))
-        kind = record.__class__
-        if keep_lines is not None:
-            found.lines.append(b"" if kind in _UPLOADED else wire_line(record))
-        metadata = record.metadata if kind is Polygon or kind is Box else _metadata(record)  # type: ignore[union-attr]
-        if metadata:
-            found.types[number] = _types(tuple(metadata), tuple(map(type, metadata.values())))
-            if kind in _STANDING_ALONE:
-                found.names.add(tuple(metadata))
-        if kind in _REMOTE or (kind is LocalItem and record.is_staged):  # type: ignore[union-attr]
-            found.remote.add(number)
-        elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
-            found.wrong.append((number, *wrong))
-        if number + 1 == most:
+    """Cut tagged records into portions; `problems` is what the reader reports to, where that goes with the portion."""
+    records, found = iter(records), _Found()
+    while some := list(islice(records, min(_AT_ONCE, most - len(found.rows)))):
+        found.take(some, taxonomies, is_kept=keep_lines is not None)
+        if len(found.rows) == most:
             yield found.portion(keep_lines, problems)
             found = _Found()
     yield found.portion(keep_lines, problems)
@@ -127,10 +113,50 @@ class _Found:
         self.rows: list[Any] = []
         self.contents: list[bytes] = []
         self.lines: list[bytes] = []
+        self.sizes: list[int] = []
         self.types: dict[int, Types] = {}
         self.remote: set[int] = set()
         self.wrong: list[tuple[int, str, str]] = []
         self.names: set[tuple[str, ...]] = set()
+
+    def take(
+        self, some: Sequence[tuple[Any, Record]], taxonomies: Mapping[str, Collection[str]], *, is_kept: bool
+    ) -> None:
+        """Add records with their tags."""
+        first = len(self.rows)
+        tags, records = zip(*some, strict=True)
+        self.rows += tags
+        self.contents += map(content_hash, records)
+        kinds = set(map(type, records))
+        if is_kept:
+            self._write(records, kinds)
+        is_shape = kinds <= _SHAPES
+        for number, record in enumerate(records, first):
+            metadata = record.metadata if is_shape else _metadata(record)
+            if metadata:
+                self.types[number] = _types(tuple(metadata), tuple(map(type, metadata.values())))
+        if not is_shape:
+            self._note(records, first, taxonomies)
+
+    def _write(self, records: Sequence[Record], kinds: set[type[Any]]) -> None:
+        if kinds.isdisjoint(_UPLOADED):
+            lines, sizes = wire_lines(records)
+        else:
+            each = [b"" if record.__class__ in _UPLOADED else wire_line(record) + b"\n" for record in records]
+            lines, sizes = b"".join(each), list(map(len, each))
+        self.lines.append(lines)
+        self.sizes += sizes
+
+    def _note(self, records: Sequence[Any], first: int, taxonomies: Mapping[str, Collection[str]]) -> None:
+        """Note what is to be known of records beside boxes and polygons."""
+        for number, record in enumerate(records, first):
+            kind = record.__class__
+            if kind in _STANDING_ALONE and (metadata := _metadata(record)):
+                self.names.add(tuple(metadata))
+            if kind in _REMOTE or (kind is LocalItem and record.is_staged):
+                self.remote.add(number)
+            elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
+                self.wrong.append((number, *wrong))
 
     def portion(self, keep_lines: KeepLines | None, problems: list[Problem]) -> Portion:
         """All of it, with its lines put away; `problems` begins anew."""
@@ -146,12 +172,8 @@ class _Found:
         return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, self.names, said)
 
     def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
-        start = None
-        if keep_lines is not None and any(self.lines):
-            start = keep_lines(b"".join([line + b"\n" for line in self.lines if line]))
-        if start is None:
-            return 0, [0] * len(self.rows)
-        return start, [len(line) + 1 if line else 0 for line in self.lines]
+        start = keep_lines(b"".join(self.lines)) if keep_lines is not None and any(self.lines) else None
+        return (0, [0] * len(self.rows)) if start is None else (start, self.sizes)
 
 
 def _metadata(record: Any) -> dict[str, Any]:

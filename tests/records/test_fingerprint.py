@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+from xxhash import xxh3_64_digest
 
 from nucleus_sync.records.annotation import Box, BoxGeometry, Category, Mask, Point, Polygon, Segment, Vertices
-from nucleus_sync.records.fingerprint import changed_parts, content_hash, seed_of
+from nucleus_sync.records.fingerprint import VERSION, changed_parts, content_hash, pack, pack_metadata, seed_of
 from nucleus_sync.records.item import Item, LocalItem
-from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.records.record import Kind, Record, wire_line, wire_lines
 
 
 def box(**metadata: object) -> Box:
@@ -78,3 +82,46 @@ RING = Vertices([Point(0, 0), Point(1, 0), Point(0, 1)])
 )
 def test_fingerprints_stay_what_they_are_in_every_ledger(record: Record, hashed: str) -> None:
     assert content_hash(record).hex() == hashed
+
+
+given_or_not = st.none() | st.text(max_size=3)
+shared = {
+    "label": st.text(max_size=5),
+    "reference_id": st.just("a.jpg"),
+    "annotation_id": st.just("1"),
+    "metadata": st.dictionaries(st.text(max_size=2), st.none() | st.booleans() | st.integers() | st.floats(-9, 9)),
+    "embedding_vector": st.none() | st.lists(st.floats(-1, 1), max_size=2),
+    "track_reference_id": given_or_not,
+    "task_id": given_or_not,
+    "confidence": st.just(UNSET) | st.floats(0, 1),
+    "class_pdf": st.just(UNSET) | st.dictionaries(st.text(max_size=2), st.floats(0, 1)),
+}
+finite = st.floats(allow_nan=False, allow_infinity=False)
+boxes = st.builds(Box, geometry=st.builds(BoxGeometry, finite, finite, finite, finite), **shared)
+polygons = st.builds(
+    Polygon, geometry=st.builds(Vertices, st.lists(st.builds(Point, finite, finite), max_size=3)), **shared
+)
+
+
+@settings(deadline=None)
+@given(boxes | polygons)
+def test_boxes_and_polygons_are_hashed_as_it_is_written_down(record: Box | Polygon) -> None:
+    """The quick way against four parts with NULs between them, each packed by itself."""
+    tag = "box" if isinstance(record, Box) else "polygon"
+    attributes = (
+        None if record.confidence is UNSET else record.confidence,
+        None if record.class_pdf is UNSET else record.class_pdf,
+        record.track_reference_id,
+        record.task_id,
+        record.embedding_vector,
+    )
+    parts = [pack((tag, record.geometry)), pack(record.label), pack_metadata(record.metadata), pack(attributes)]
+    hashed = xxh3_64_digest(b"\x00".join(parts), VERSION) + b"".join(xxh3_64_digest(part)[:2] for part in parts)
+    assert content_hash(record) == hashed
+
+
+@settings(deadline=None)
+@given(st.lists(boxes | polygons))
+def test_lines_made_at_once_are_those_made_one_by_one(records: list[Record]) -> None:
+    lines = [wire_line(record) + b"\n" for record in records]
+    assert wire_lines(records) == (b"".join(lines), list(map(len, lines)))
