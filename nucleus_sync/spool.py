@@ -35,6 +35,32 @@ class Block(NamedTuple):
     rows: int
 
 
+class BlockFile:
+    """Writes blocks for a spool in another process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._end = self._file.tell()
+
+    def write(self, rows: list[Row]) -> list[Block]:
+        """Rows in their order."""
+        blocks = []
+        for start in range(0, len(rows), _BLOCK):
+            part = rows[start : start + _BLOCK]
+            packed = marshal.dumps(part, WITHOUT_REFERENCES)
+            size = self._file.write(packed)
+            if size < len(packed):
+                raise OSError(f"{self._path}: the disk is full")
+            blocks.append(Block(self._path, self._end, size, len(part)))
+            self._end += size
+        return blocks
+
+    def close(self) -> None:
+        """Nothing more is added."""
+        self._file.close()
+
+
 class Spool:
     """Rows in the order they were added; can be read several times, also while more are added later."""
 
@@ -78,14 +104,15 @@ class Spool:
         self._file.flush()
         self._tail = []
 
-    def adopt(self, block: Block) -> None:
-        """Append rows that lie in another file already."""
+    def adopt(self, blocks: Iterable[Block]) -> None:
+        """Append rows that lie in other files already."""
         if self._tail:
             self._flush()
-        if block.path not in self._others:
-            self._others[block.path] = block.path.open("rb", buffering=0)
-        self._blocks.append((self._others[block.path], block.start, block.size))
-        self._length += block.rows
+        for path, start, size, rows in blocks:
+            if path not in self._others:
+                self._others[path] = path.open("rb", buffering=0)
+            self._blocks.append((self._others[path], start, size))
+            self._length += rows
 
     def __iter__(self) -> Iterator[Row]:
         for block in self.blocks():

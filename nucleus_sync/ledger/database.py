@@ -19,6 +19,8 @@ from nucleus_sync.records.fingerprint import VERSION as FINGERPRINT_VERSION
 APPLICATION_ID = 0x4E53594E
 """`NSYN`, in the file's header."""
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+CACHE_KB = 32_768
+"""Pages of the file that are kept in memory."""
 PATIENCE = 15.0
 """Seconds to wait for another process's transaction."""
 
@@ -160,7 +162,9 @@ def open_database(
     return database
 
 
-def open_to_read(path: Path, *, endpoint: str | None, clock: Clock, spec: str | None = None) -> Database:
+def open_to_read(
+    path: Path, *, endpoint: str | None, clock: Clock, spec: str | None = None, cache_kb: int = CACHE_KB
+) -> Database:
     """Open the ledger without changing a byte, also in a folder that can't be written.
 
     Without an endpoint it may be of any: what is only told about it holds wherever it is of.
@@ -177,6 +181,7 @@ def open_to_read(path: Path, *, endpoint: str | None, clock: Clock, spec: str | 
         sealed = not os.access(path.parent, os.W_OK) and not _has_left_log(path)
         mode = "mode=ro&immutable=1" if sealed else "mode=ro"
         conn = _connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        conn.execute(f"PRAGMA cache_size=-{cache_kb:d}")
         try:
             if _is_empty(conn):  # somebody is just making it
                 conn.close()
@@ -215,7 +220,7 @@ def _connect(place: str, *, uri: bool = False) -> sqlite3.Connection:
         place, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=256, uri=uri
     )
     conn.execute("PRAGMA foreign_keys=ON")
-    conn.execute("PRAGMA cache_size=-32768")
+    conn.execute(f"PRAGMA cache_size=-{CACHE_KB:d}")
     return conn
 
 

@@ -51,6 +51,14 @@ def pages_after(database: Database, address: str, after: bytes | None) -> Iterat
         last = page[-1][0]
 
 
+def between(conn: sqlite3.Connection, address: str, low: bytes, high: bytes | None) -> list[Row]:
+    """The records from one key on and before another, sorted; all that follow where there is none."""
+    stream = streams.find(conn, address)
+    query = f"SELECT key, stamp FROM known WHERE stream = ? AND key >= ?{'' if high is None else ' AND key < ?'}"
+    keys = (low,) if high is None else (low, high)
+    return conn.execute(f"{query} ORDER BY key", (stream, *keys)).fetchall()
+
+
 def of_item(conn: sqlite3.Connection, address: str, item: bytes) -> list[Row]:
     """The records of one item, sorted."""
     stream = streams.find(conn, address)

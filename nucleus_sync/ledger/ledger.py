@@ -11,7 +11,7 @@ from typing import Any, Self
 from nucleus_sync.errors import LedgerError
 from nucleus_sync.ledger import batches, disk, history, known, problems, rejections, resources, streams, tidy
 from nucleus_sync.ledger.batches import Batch, NewBatch
-from nucleus_sync.ledger.database import Clock, Database, open_database, open_to_read
+from nucleus_sync.ledger.database import CACHE_KB, Clock, Database, open_database, open_to_read
 from nucleus_sync.ledger.history import Result, Run
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.ledger.known import Row
@@ -63,9 +63,9 @@ class Ledger:
         return cls(open_database(path, endpoint=endpoint, clock=clock, spec=spec), checkpoint)
 
     @classmethod
-    def read(cls, path: Path, *, spec: str | None = None, clock: Clock = time.time) -> Self:
+    def read(cls, path: Path, *, spec: str | None = None, clock: Clock = time.time, cache_kb: int = CACHE_KB) -> Self:
         """Open a ledger to tell what it knows, whatever endpoint it is of; one that isn't there is an empty one."""
-        return cls(open_to_read(path, endpoint=None, clock=clock, spec=spec))
+        return cls(open_to_read(path, endpoint=None, clock=clock, spec=spec, cache_kb=cache_kb))
 
     def close(self) -> None:
         """Close the file."""
@@ -198,6 +198,11 @@ class Ledger:
     def known_pages(self, address: str) -> Iterator[list[Row]]:
         """All of them in lists of a few thousand, which costs less than one by one."""
         return known.pages_after(self.database, address, None)
+
+    def known_between(self, address: str, low: bytes, high: bytes | None) -> list[Row]:
+        """Those from one key on and before another, sorted by key; all that follow where there is none."""
+        with self.database.reading() as conn:
+            return known.between(conn, address, low, high)
 
     def known_of(self, address: str, item: bytes) -> list[Row]:
         """The records of one item, sorted by key."""

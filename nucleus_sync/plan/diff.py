@@ -60,16 +60,21 @@ def join_blocks(desired: Iterable[list[Desired]], known: Iterable[list[tuple[byt
                 break
             waiting += page
         cut = bisect_left(waiting, behind, key=_key)
-        here = dict(waiting[:cut])
+        yield join_stretch(rows, waiting[:cut])
         waiting = waiting[cut:]
-        stamps: list[bytes | None] = [None] * len(rows)
-        if here:
-            stamps = [here.pop(row[0], None) for row in rows]
-        yield Joined(rows, stamps, list(here.items()))
     if waiting:
         yield Joined([], [], waiting)
     for page in pages:
         yield Joined([], [], page)
+
+
+def join_stretch(rows: list[Desired], known: list[tuple[bytes, bytes]]) -> Joined:
+    """One stretch of both sides."""
+    here = dict(known)
+    stamps: list[bytes | None] = [None] * len(rows)
+    if here:
+        stamps = [here.pop(row[0], None) for row in rows]
+    return Joined(rows, stamps, list(here.items()))
 
 
 class Attendance:

@@ -108,8 +108,7 @@ class ChangeSet:
 
     def adopt_new(self, blocks: Iterable[Block], count: int, digest: int) -> None:
         """Add so many records that nobody knows, as another process has written them down with their digest."""
-        for block in blocks:
-            self.sent.adopt(block)
+        self.sent.adopt(blocks)
         self._count_new(count, digest)
 
     def _count_new(self, count: int, digest: int) -> None:

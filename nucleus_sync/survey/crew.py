@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 import pickle
 import subprocess
@@ -12,13 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from nucleus_sync.errors import NucleusSyncError, SourceError
-from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Stretch
-from nucleus_sync.spool import Row
+from nucleus_sync.survey.comparing import Against, Compared
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.portion import TOGETHER, Portion
 from nucleus_sync.survey.shelves import Layer
@@ -32,14 +30,6 @@ Question = tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], T]]
 _MOST = 4
 _AHEAD = 2
 """Portions or stretches that a process has before it: one that it reads, one that waits."""
-
-
-class Scanned(NamedTuple):
-    """One stretch that was only scanned."""
-
-    problems: list[Problem]
-    rows: list[Row]
-    """(key, raw hash, place), sorted."""
 
 
 class Crew:
@@ -72,16 +62,13 @@ class Crew:
 
     def scanned(
         self, number: int, stretches: Iterable[Stretch], reads_ahead: Callable[[], bool], lines: KeptLines | None
-    ) -> Iterator[Scanned | Shelved]:
-        """The stretches of one of the readers in their order."""
+    ) -> Iterator[Shelved]:
+        """The stretches of one of the readers in their order, laid on shelves."""
 
-        def ask(stretch: Stretch, slot: Path) -> Question[Scanned | Shelved]:
-            if reads_ahead():
-                keep = None if lines is None else lines.has_room
-                return ("shelve", number, stretch.part, keep), lambda answer: Shelved(*answer)
-            return ("scan", number, stretch.part, str(slot)), lambda answer: Scanned(
-                answer[0], marshal.loads(slot.read_bytes())
-            )
+        def ask(stretch: Stretch, _: Path) -> Question[Shelved]:
+            keep = None if lines is None else lines.has_room
+            message = ("read along", number, stretch.part, keep) if reads_ahead() else ("scan", number, stretch.part)
+            return message, lambda answer: Shelved(*answer)
 
         return self._answers(partial(ask, stretch) for stretch in stretches)
 
@@ -92,11 +79,19 @@ class Crew:
         for member in self._members:
             yield from (Layer(*layer) for layer in _answer(member)[0])
 
-    def finished(self, spans: Iterable[Span]) -> Iterator[Finished | None]:
-        """The spans of one stream in their order."""
+    def finished(self, spans: Iterable[Span], *, stand_alone: bool, has_lines: bool) -> Iterator[Finished | None]:
+        """The spans of a new stream in their order."""
 
         def ask(span: Span, _: Path) -> Question[Finished | None]:
-            return ("span", tuple(span)), lambda answer: answer[0]
+            return ("finish", tuple(span), stand_alone, has_lines), lambda answer: answer[0]
+
+        return self._answers(partial(ask, span) for span in spans)
+
+    def compared(self, spans: Iterable[Span], against: Against) -> Iterator[Compared]:
+        """The spans of a known stream in their order."""
+
+        def ask(span: Span, _: Path) -> Question[Compared]:
+            return ("compare", tuple(span), tuple(against)), lambda answer: Compared(*answer)
 
         return self._answers(partial(ask, span) for span in spans)
 
@@ -187,6 +182,8 @@ def _answer(member: Member) -> tuple[Any, ...]:
             return found
         case ("source", what, where, fix):
             raise SourceError(what, where=where, fix=fix)
+        case ("failed", why):
+            raise NucleusSyncError(f"a reading process failed: {why}", fix="see that the disk has room, and repeat")
         case _:
             raise NucleusSyncError(f"a reading process failed: {answer[1]}", fix="please report this")
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from xxhash import xxh3_128
 
@@ -21,7 +21,7 @@ from nucleus_sync.records.key import (
 )
 from nucleus_sync.records.problem import Problem, Severity, Where
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.reader import FileState, Pick, Reader, Stretches
+from nucleus_sync.sources.reader import FileState, Pick, Reader, StretchedReader, Stretches
 from nucleus_sync.spool import Sorter, Spool
 from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.tally import Tally
@@ -92,15 +92,21 @@ class DesiredStream:
         if not self._is_scanned:
             self.scan()
         for block in whole_items(self._sorter.sorted_blocks()):
-            rows: list[Desired] = list(numbered(block, self._identical)) if self._unnumbered else block
-            rows = rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
+            rows = self.settled(block) if self._unnumbered else self._unequal(block)
             if rows:
                 yield rows
 
-    def scan(self, order: Spool | None = None, scanning: Scanning | None = None) -> None:
-        """See what the sources hold, where `scanning` is given with other processes, whose gathering may keep it.
+    def settled(self, rows: list[Desired]) -> list[Desired]:
+        """Rows of whole items with their numbers, each key once; they come sorted."""
+        return self._unequal(list(numbered(rows, self._identical)))
 
-        `order` gets rows (place, key, raw, no stamp, False) as they come; those of other processes come sorted.
+    def _unequal(self, rows: list[Desired]) -> list[Desired]:
+        return rows if len({row[0] for row in rows}) == len(rows) else list(self._distinct(rows))
+
+    def scan(self, order: Spool | None = None, scanning: Scanning | None = None) -> None:
+        """See what the sources hold; `order` gets rows (place, key, raw, no stamp, False) as they come.
+
+        Where `scanning` is given other processes do it, and its gathering has the rows: what is wanted is taken up.
         """
         self._is_scanned = True
         for number in range(len(self._readers)):
@@ -114,7 +120,9 @@ class DesiredStream:
     def _scan(self, number: int, order: Spool | None, scanning: Scanning | None) -> None:
         name, reader = self._readers[number]
         before, problems = self._seen(scanning), self._tally.invalid + self._tally.waiting
-        for block in self._rows_of(number, reader) if scanning is None else self._rows_by(scanning, number, reader):
+        if scanning is not None:
+            scanning.scan(number, cast(StretchedReader, reader).hearing(self._kind, self._tally.report))
+        for block in self._rows_of(number, reader) if scanning is None else ():
             self.take(block)
             if order is not None:
                 order.extend([(place, key, raw, b"", False) for key, raw, place in block])
@@ -135,9 +143,6 @@ class DesiredStream:
         rows = iter(reader.scan(self._kind, self._tally.report))
         while block := [(key, raw, prefix + locator) for key, raw, locator in islice(rows, _TOGETHER)]:
             yield block
-
-    def _rows_by(self, scanning: Scanning, number: int, reader: Any) -> Iterator[list[Desired]]:
-        return scanning.blocks(number, reader.hearing(self._kind, self._tally.report))
 
     def _yields_nothing(self, name: str) -> None:
         """Suddenly empty is an error; a source that never held anything may be one that waits for its first file."""

@@ -1,4 +1,4 @@
-"""A new stream as a crew has read it along with its scan: taken as a whole, or given back row by row."""
+"""A stream as a crew has scanned it, on shelves: finished or compared span by span, or given back row by row."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from nucleus_sync.records.fingerprint import RAW_SIZE
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.spool import Row
+from nucleus_sync.survey.comparing import Against, Compared
 from nucleus_sync.survey.crew import Crew
 from nucleus_sync.survey.portion import Types
 from nucleus_sync.survey.shelves import OWN, Layer, Piece, Shelf, Shelves, Slot, spans
@@ -29,7 +30,7 @@ class Gathering:
 
     def __init__(self, folder: Path, crew: Crew, *, has_lines: bool) -> None:
         self.is_plain = True
-        """Whether nothing was found yet for which somebody must look at the records one by one."""
+        """Whether a new stream can be taken as it is: nothing needs to be seen beside other records so far."""
         self.types: list[tuple[Types, bytes]] = []
         """Sorts of metadata in the order of the files, each with the place of a record that has it."""
         self.names: set[tuple[str, ...]] = set()
@@ -47,7 +48,7 @@ class Gathering:
         """Take the next stretch."""
         self._layers += (Layer(*layer) for layer in found.layers)
         self._numbers = self._numbers or found.numbers
-        self.names |= found.names
+        self.names.update(found.names)
         known = {types for types, _ in self.types}
         self.types += (each for each in found.types if each[0] not in known)
         if found.said is not None:
@@ -73,18 +74,22 @@ class Gathering:
     def finished(self, *, stand_alone: bool) -> list[Finished] | None:
         """All changes, if the records can be taken as they are; `stand_alone` where these are items themselves."""
         found: list[Finished] = []
-        for each in self._crew.finished(self._spans(stand_alone)):
+        for each in self._crew.finished(self._spans(), stand_alone=stand_alone, has_lines=self._has_lines):
             if each is None or len(self._renamed) > _MOST_RENAMED:
                 return None
             self._renamed.update(each.renamed)
             found.append(each)
         return found
 
-    def _spans(self, stand_alone: bool) -> Iterator[Span]:
+    def compared(self, against: Against) -> Iterator[Compared]:
+        """What differs from the ledger, span by span."""
+        return self._crew.compared(self._spans(), against)
+
+    def _spans(self) -> Iterator[Span]:
         for low, high in spans(self._layers, _SPAN):
             pieces = _pieces(self._layers, low, high)
             items = _pieces([self._items], low, high) if self._items else None
-            yield Span(low, high, pieces, items, self._numbers, stand_alone, self._has_lines)
+            yield Span(low, high, pieces, items, self._numbers)
 
     def said(self) -> Iterator[Problem]:
         """What the readings complain of, in the order of the files."""
@@ -97,7 +102,7 @@ class Gathering:
         """(key, raw hash, place) of everything, in sorted lists."""
         for layer in self._layers:
             rows = (row for part in self._shelves.layer(layer) for row in part)
-            yield [(key, stamp[:RAW_SIZE], place) for key, stamp, place, _, _ in rows]
+            yield [(row[0], row[1][:RAW_SIZE], row[2]) for row in rows]
 
     def close(self) -> None:
         """Give the disk space back."""

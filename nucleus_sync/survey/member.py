@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import marshal
 import os
 import pickle
 import signal
@@ -12,17 +11,19 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nucleus_sync.errors import SourceError
+from nucleus_sync.errors import NucleusSyncError, SourceError
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick, StretchedReader
-from nucleus_sync.spool import WITHOUT_REFERENCES
 from nucleus_sync.survey.lines import LineFile
 from nucleus_sync.survey.portion import KeepLines, portions, records_of, tagged
 from nucleus_sync.survey.shelving import Shelving
 from nucleus_sync.survey.span import Finisher, Span
+
+if TYPE_CHECKING:
+    from nucleus_sync.survey.comparing import Comparer
 
 
 def serve() -> None:
@@ -48,6 +49,7 @@ class Member:
         self._lines: LineFile | None = None
         self._shelving: Shelving | None = None
         self._finisher: Finisher | None = None
+        self._comparer: Comparer | None = None
         self._readers: list[StretchedReader] = []
         self._kind = Kind.ITEMS
         self._taxonomies: dict[str, list[str]] = {}
@@ -66,21 +68,23 @@ class Member:
                     self._kind, self._taxonomies = Kind(kind), taxonomies
                 case ("read", slot, keep):
                     self._answer(self._tried(self._read, Path(slot), keep))
-                case ("scan", number, part, slot):
-                    self._answer(self._tried(self._scan, number, part, Path(slot)))
-                case ("shelve", number, part, keep):
-                    self._answer(self._tried(self._shelve, number, part, keep))
+                case ("scan", number, part):
+                    self._answer(self._tried(self._scan, number, part))
+                case ("read along", number, part, keep):
+                    self._answer(self._tried(self._read_along, number, part, keep))
                 case ("rest",):
                     self._answer(self._tried(self._rest))
-                case ("span", span):
-                    self._answer(self._tried(self._finished, span))
+                case ("finish", span, stand_alone, has_lines):
+                    self._answer(self._tried(self._finished, span, stand_alone, has_lines))
+                case ("compare", span, against):
+                    self._answer(self._tried(self._compared, span, against))
 
     def _turn(self) -> None:
         """What belongs to one stream ends with it."""
-        for each in (self._shelving, self._finisher):
+        for each in (self._shelving, self._finisher, self._comparer):
             if each is not None:
                 each.close()
-        self._shelving = self._finisher = None
+        self._shelving = self._finisher = self._comparer = None
 
     def _answer(self, answer: tuple[Any, ...]) -> None:
         try:
@@ -94,6 +98,8 @@ class Member:
             return "found", find(*asked)
         except SourceError as error:
             return "source", error.what, error.where, error.fix
+        except (NucleusSyncError, OSError) as error:
+            return "failed", str(error)
         except Exception as bug:
             return "bug", f"{type(bug).__name__}: {bug}"
 
@@ -110,25 +116,29 @@ class Member:
             self._lines = LineFile(self._folder, self._number)
         return self._lines.append if keep and self._lines else None
 
-    def _scan(self, number: int, part: Any, slot: Path) -> tuple[Any, ...]:
-        prefix = bytes([number])
-        problems: list[Problem] = []
-        seen = self._readers[number].scan_stretch(self._kind, part, problems.append)
-        rows = [(key, raw, prefix + locator) for key, raw, locator in seen]
-        rows.sort()
-        slot.write_bytes(marshal.dumps(rows, WITHOUT_REFERENCES))
-        return (problems,)
+    def _scan(self, number: int, part: Any) -> tuple[Any, ...]:
+        return tuple(self._shelf().scanned(self._readers[number], self._kind, bytes([number]), part))
 
-    def _shelve(self, number: int, part: Any, keep: bool | None) -> tuple[Any, ...]:
-        self._shelving = self._shelving or Shelving(self._folder, self._number)
+    def _read_along(self, number: int, part: Any, keep: bool | None) -> tuple[Any, ...]:
         reader, prefix = self._readers[number], bytes([number])
-        return tuple(self._shelving.shelved(reader, self._kind, prefix, part, self._taxonomies, keep=keep))
+        return tuple(self._shelf().read(reader, self._kind, prefix, part, self._taxonomies, keep=keep))
+
+    def _shelf(self) -> Shelving:
+        self._shelving = self._shelving or Shelving(self._folder, self._number)
+        return self._shelving
 
     def _rest(self) -> tuple[Any, ...]:
         return (self._shelving.rest() if self._shelving else [],)
 
-    def _finished(self, span: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _finished(self, span: tuple[Any, ...], stand_alone: bool, has_lines: bool) -> tuple[Any, ...]:
         keep = self._keep_lines(True)
         assert keep is not None  # noqa: S101  (asked for)
         self._finisher = self._finisher or Finisher(self._folder, self._number, keep)
-        return (self._finisher.finished(Span(*span)),)
+        return (self._finisher.finished(Span(*span), stand_alone=stand_alone, has_lines=has_lines),)
+
+    def _compared(self, span: tuple[Any, ...], against: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self._comparer is None:
+            from nucleus_sync.survey.comparing import Against, Comparer
+
+            self._comparer = Comparer(self._folder, self._number, Against(*against))
+        return tuple(self._comparer.compared(Span(*span)))

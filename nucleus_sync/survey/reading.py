@@ -63,8 +63,8 @@ class Reading:
         crew = self._opened(stream, kind, taxonomies, to_read=False)
         if crew is None:
             return None
-        gathering = Gathering(self._scratch, crew, has_lines=self.lines is not None) if ahead else None
-        return Scanning(crew, stretches, self.lines, gathering)
+        gathering = Gathering(self._scratch, crew, has_lines=self.lines is not None)
+        return Scanning(crew, stretches, self.lines, gathering, reads_ahead=ahead)
 
     def _opened(
         self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]], *, to_read: bool

@@ -1,10 +1,10 @@
-"""What one process reads along with its scan of a new stream, put on its shelf."""
+"""What one process scans, and reads along with that of a new stream, put on its shelf."""
 
 from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,34 +23,41 @@ Said = list[tuple[bytes, Problem]]
 
 
 class Shelved(NamedTuple):
-    """One stretch whose records were read and lie on a shelf."""
+    """One stretch that lies on a shelf; what follows `numbers` is said of records that were read as well."""
 
     problems: list[Problem]
     """What the scan complains of."""
     records: int
-    said: Slot | None
-    """What the reading complains of: pickled `Said`, in the order of the file."""
-    types: list[tuple[Types, bytes]]
-    """Sorts of metadata, each with the place of the first record that has it."""
-    names: set[tuple[str, ...]]
     layers: list[Layer]
     """Finished with this stretch; their rows may be of earlier ones."""
     numbers: bool
     """Whether there are records without an id."""
-    is_plain: bool
+    said: Slot | None = None
+    """What the reading complains of: pickled `Said`, in the order of the file."""
+    types: Sequence[tuple[Types, bytes]] = ()
+    """Sorts of metadata, each with the place of the first record that has it."""
+    names: Collection[tuple[str, ...]] = ()
+    is_plain: bool = True
     """Whether nothing else than remarks stands against sending the records as they are."""
-    kept: int
+    kept: int = 0
     """Bytes of their lines."""
 
 
 class Shelving:
-    """Reads stretches, and lays their records down in sorted layers."""
+    """Scans stretches, and lays their rows down in sorted layers."""
 
     def __init__(self, folder: Path, number: int) -> None:
         self._shelf = Shelf(folder, number)
         self._rows: list[Row] = []
 
-    def shelved(
+    def scanned(self, reader: StretchedReader, kind: Kind, prefix: bytes, part: Any) -> Shelved:
+        """Scan one stretch: rows (key, raw hash, place)."""
+        problems: list[Problem] = []
+        rows = [(key, raw, prefix + at) for key, raw, at in reader.scan_stretch(kind, part, problems.append)]
+        self._rows += rows
+        return Shelved(problems, len(rows), self._full_layers(), any(UNNUMBERED in row[0] for row in rows))
+
+    def read(
         self,
         reader: StretchedReader,
         kind: Kind,
@@ -60,7 +67,10 @@ class Shelving:
         *,
         keep: bool | None,
     ) -> Shelved:
-        """Read one stretch. `keep` is None where lines aren't wanted, False where there is no room for them."""
+        """Scan one stretch and read it along: rows as in `span`.
+
+        `keep` is None where lines aren't wanted, False where there is no room for them.
+        """
         problems: list[Problem] = []
         said: Said = []
         unsent: list[Row] = []
@@ -85,8 +95,8 @@ class Shelving:
         self._rows += rows
         self._rows += unsent
         return Shelved(
-            problems, len(rows) + len(unsent), self._shelf.put(pickle.dumps(said)) if said else None,
-            _first_types(portion), portion.names, self._full_layers(), numbers,
+            problems, len(rows) + len(unsent), self._full_layers(), numbers,
+            self._shelf.put(pickle.dumps(said)) if said else None, _first_types(portion), portion.names,
             is_plain=not portion.wrong and (keep is None or all(lines)) and not (numbers and reader.says_numbers),
             kept=sum(portion.sizes),
         )  # fmt: skip

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import marshal
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
 from nucleus_sync.records.key import ANNOTATION, PROVISIONAL
-from nucleus_sync.spool import WITHOUT_REFERENCES, Block, Row
+from nucleus_sync.spool import Block, BlockFile, Row
 from nucleus_sync.survey.change import CREATE, digest_of_new
 from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.shelves import Piece, Shelves
@@ -22,11 +21,10 @@ _KEY, _STAMP, _PLACE, _MARKS, _LINE = range(5)
 _ID = b'"annotation_id":"%b"'
 # Nothing before it can hold these bytes: in a text the quotes would be escaped.
 _PROVISIONAL_ID = _ID % PROVISIONAL
-_TOGETHER = 4096
 
 
 class Span(NamedTuple):
-    """What to finish: all keys from `low` on and before `high`."""
+    """All keys from `low` on and before `high`."""
 
     low: bytes
     high: bytes | None
@@ -35,10 +33,13 @@ class Span(NamedTuple):
     """Where the keys of items lie that exist or will; None where every item will do."""
     numbers: bool
     """Whether there may be records without an id."""
-    stands_alone: bool
-    """Whether these are the items that other records ask for."""
-    has_lines: bool
-    """Whether lines were wanted: only what is to be sent has some."""
+
+    def lost_items(self, rows: Iterable[Row], shelves: Shelves) -> set[bytes]:
+        """The items of these rows that aren't there."""
+        if self.items is None:
+            return set()
+        there = {key for (key,) in shelves.drawn(self.items, self.low, self.high)}
+        return {row[0].partition(b"\x00")[0] for row in rows} - there
 
 
 class Finished(NamedTuple):
@@ -60,38 +61,37 @@ class Finisher:
     """Finishes spans; what it writes goes to one file each for lines and changes."""
 
     def __init__(self, folder: Path, number: int, keep: Callable[[bytes], int | None]) -> None:
-        self._path = folder / f"changes-{number}"
-        self._file = self._path.open("ab", buffering=0)
-        self._end = self._file.tell()
+        self._file = BlockFile(folder / f"changes-{number}")
         self._keep = keep
         self._shelves = Shelves(folder)
 
-    def finished(self, span: Span) -> Finished | None:
-        """None where somebody has to look at the records one by one: keys that repeat, items that aren't there."""
+    def finished(self, span: Span, *, stand_alone: bool, has_lines: bool) -> Finished | None:
+        """None where somebody has to look at the records one by one: keys that repeat, items that aren't there.
+
+        `stand_alone` where these are items that others ask for; `has_lines` where they are to be sent.
+        """
         rows = self._shelves.drawn(span.pieces, span.low, span.high)
-        if len({row[_KEY] for row in rows}) < len(rows) or not self._are_there(rows, span):
+        if repeats(rows) or span.lost_items(rows, self._shelves):
             return None
         renamed: list[tuple[bytes, bytes]] = []
         if span.numbers:
             rows = _with_numbers(rows)
-            if len({row[_KEY] for row in rows}) < len(rows):
+            if repeats(rows):
                 return None
             renamed = [(row[_PLACE], row[_KEY]) for row in rows if row[_MARKS] & (REMARK | UNSENT)]
         sent = _sound(rows) if any(row[_MARKS] & (REMARK | UNSENT) for row in rows) else rows
-        changes = self._changes(sent, has_lines=span.has_lines)
+        changes = self._changes(sent, has_lines=has_lines)
         if changes is None:
             return None
-        present = [(row[_KEY], False) for row in rows] if span.stands_alone else []
+        present = [(row[_KEY], False) for row in rows] if stand_alone else []
         return Finished(
-            len(changes), digest_of_new(changes), self._written(changes), self._written(present),
-            _first_remote(sent, changes), renamed,
-        )  # fmt: skip
-
-    def _are_there(self, rows: Sequence[Row], span: Span) -> bool:
-        if span.items is None:
-            return True
-        there = {key for (key,) in self._shelves.drawn(span.items, span.low, span.high)}
-        return there.issuperset([row[_KEY].partition(b"\x00")[0] for row in rows])
+            len(changes),
+            digest_of_new(changes),
+            self._file.write(changes),
+            self._file.write(present),
+            _first_remote(sent, changes),
+            renamed,
+        )
 
     def _changes(self, rows: Sequence[Row], *, has_lines: bool) -> list[Row] | None:
         """None where a line is missing, or can't be kept."""
@@ -109,16 +109,6 @@ class Finisher:
             for (key, stamp, place, _, _), at, size in zip(rows, accumulate(sizes, initial=start), sizes)  # noqa: B905
         ]
 
-    def _written(self, rows: list[Row]) -> list[Block]:
-        blocks = []
-        for start in range(0, len(rows), _TOGETHER):
-            part = rows[start : start + _TOGETHER]
-            packed = marshal.dumps(part, WITHOUT_REFERENCES)
-            self._file.write(packed)
-            blocks.append(Block(self._path, self._end, len(packed), len(part)))
-            self._end += len(packed)
-        return blocks
-
     def close(self) -> None:
         """Write and read nothing more."""
         self._file.close()
@@ -128,14 +118,20 @@ class Finisher:
 def _with_numbers(rows: Sequence[Row]) -> list[Row]:
     """Keys and lines with the numbers that records without an id get. No two rows have one key."""
     found = []
-    for key, stamp, place, marks, line, *before in numbered([(*row, row[_KEY]) for row in rows], _no_twins):
+    for key, stamp, place, marks, line, *before in numbered([(*row, row[_KEY]) for row in rows], no_twins):
         if before[0] is not key:
             line = line.replace(_PROVISIONAL_ID, _ID % key.partition(ANNOTATION)[2], 1)
         found.append((key, stamp, place, marks, line))
     return found
 
 
-def _no_twins(row: Row, other: Row) -> None:
+def repeats(rows: Sequence[Row]) -> bool:
+    """Whether a key comes twice."""
+    return len({row[_KEY] for row in rows}) < len(rows)
+
+
+def no_twins(row: Row, other: Row) -> None:
+    """For numbering where every row has its own key."""
     raise AssertionError(f"two rows have one key: {row[0]!r}, {other[0]!r}")
 
 

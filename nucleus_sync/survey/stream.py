@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, whole_items
+from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, join_stretch, union, whole_items
 from nucleus_sync.records.fingerprint import (
     CONTENT_UNKNOWN,
     LOOK_AGAIN,
@@ -25,15 +25,14 @@ from nucleus_sync.spool import Row, Sorter, Spool
 from nucleus_sync.survey.beside import Beside, Together
 from nucleus_sync.survey.change import CREATE, RESEND, UPDATE, Change
 from nucleus_sync.survey.changes import ChangeSet
+from nucleus_sync.survey.comparing import Against
 from nucleus_sync.survey.declared import STANDING_ALONE
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.gathering import Gathering
 from nucleus_sync.survey.metadata import MetadataTypes
 from nucleus_sync.survey.portion import Portion, Types
 from nucleus_sync.survey.reading import Reading
-from nucleus_sync.survey.scanning import Scanning
 from nucleus_sync.survey.seen import SeenBefore
-from nucleus_sync.survey.span import Finished
 from nucleus_sync.survey.tally import Tally
 
 _BEFORE = 3
@@ -51,6 +50,8 @@ class Known:
     rejected: Mapping[bytes, bytes]
     """Stamps of records that Nucleus refused, by key."""
     metadata_types: dict[str, str]
+    ledger: Path | None = None
+    """Where other processes can read the same; None where this is only a part of it, or in memory."""
 
 
 class Candidate(NamedTuple):
@@ -97,6 +98,8 @@ class StreamSurvey:
     """Afterwards: items with records that go with others that are deleted, and that can't be sent again."""
     present: Spool = field(init=False)
     """Rows (item key, known): what `items` of the dependent streams is made of."""
+    _unmoved: Spool = field(init=False)
+    """More of them, which nobody had to look at."""
     _along: int = 0
     _beside: Beside = field(init=False)
     _met: set[bytes] = field(default_factory=set)
@@ -104,7 +107,7 @@ class StreamSurvey:
 
     def run(self) -> ChangeSet:
         """Scan, join, read what is new or different, and keep the changes. Raises SourceError."""
-        self.present = Spool(self.scratch)
+        self.present, self._unmoved = Spool(self.scratch), Spool(self.scratch)
         self._beside = Beside(self.address, self.kind, self.tally, self.known.pages)
         changes = ChangeSet(
             self.address,
@@ -116,11 +119,11 @@ class StreamSurvey:
             merges=self.merges,
         )
         changes.made_anew, changes.holder = set(self.made_anew), self.holder
-        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=self._is_new())
-        if scanning is None or not self._taken_as_new(scanning, changes):
-            self._weigh(self._looked_at(scanning, changes), changes)
-        if scanning is not None:
-            scanning.close()
+        gathered = self._scanned()
+        if gathered is None or not self._taken_as_new(gathered, changes):
+            self._weigh(self._looked_at(gathered, changes), changes)
+        if gathered is not None:
+            gathered.close()
         self.lost = self._beside.lost(lambda items: self._those_that_go(items, changes))
         self._beside.report(self.together.run_stays - {self.address})
         changes.waiting = self._beside.waiting.total()
@@ -143,38 +146,44 @@ class StreamSurvey:
         items = self.lost.difference(self.made_anew) if self.kind is Kind.ANNOTATIONS else None
         return Together(kept=items) if items else None
 
+    def _scanned(self) -> Gathering | None:
+        """What a crew has scanned; None where this process has to."""
+        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=self._is_new())
+        if scanning is None:
+            return None
+        self.stream.scan(scanning=scanning)
+        scanning.gathering.end()
+        if self.items is not None:
+            scanning.gathering.note_items(self.items)
+            self.items = scanning.gathering.items()
+        return scanning.gathering
+
     def _is_new(self) -> bool:
         """Whether nothing at all is known of the stream, not even in doubt."""
         return not self.known.count and not self.known.rejected and not any(islice(self.known.pages(), 1))
 
-    def _taken_as_new(self, scanning: Scanning, changes: ChangeSet) -> bool:
+    def _taken_as_new(self, gathered: Gathering, changes: ChangeSet) -> bool:
         """Where a crew has read a new stream along with its scan, and all is to be sent as it was seen.
 
         False if somebody has to look at the records one by one: then nothing was said or done yet.
         """
-        self.stream.scan(scanning=scanning)
-        gathered = scanning.gathering
-        if gathered is None:
-            return False
-        gathered.end()
         types = MetadataTypes(self.known.metadata_types)
-        found = self._finished(gathered) if gathered.is_plain and self._agree(gathered, types) else None
-        for each in found or ():
+        if not (self._is_new() and gathered.is_plain and self._agree(gathered, types)):
+            return False
+        found = gathered.finished(stand_alone=self.kind is Kind.ITEMS)
+        if found is None:
+            return False
+        for each in found:
             changes.adopt_new(each.changes, each.records, each.digest)
-            for block in each.present:
-                self.present.adopt(block)
+            self.present.adopt(each.present)
             for row in each.remote:
                 self._note_remote(Change(*row), changes)
-        if found is None:
-            for rows in gathered.rows():
-                self.stream.take(rows)
-        else:
-            for problem in gathered.said():
-                self.tally.report(problem)
-            self.tally.flagged.clear()  # the rows were marked when they were read
-            changes.note_names(gathered.names)
-            changes.metadata_types = types.fresh
-        return found is not None
+        for problem in gathered.said():
+            self.tally.report(problem)
+        self.tally.flagged.clear()  # the rows were marked when they were read
+        changes.note_names(gathered.names)
+        changes.metadata_types = types.fresh
+        return True
 
     def _agree(self, gathered: Gathering, types: MetadataTypes) -> bool:
         """Whether a scan had no findings, and a metadata key is of one type everywhere."""
@@ -186,20 +195,14 @@ class StreamSurvey:
     def _position(self, place: bytes) -> str:
         return f"on {self.stream.where(place).position}"
 
-    def _finished(self, gathered: Gathering) -> list[Finished] | None:
-        if self.items is not None:
-            gathered.note_items(self.items)
-            self.items = gathered.items()
-        return gathered.finished(stand_alone=self.kind is Kind.ITEMS)
-
-    def _looked_at(self, scanning: Scanning | None, changes: ChangeSet) -> Iterator[Portion]:
+    def _looked_at(self, gathered: Gathering | None, changes: ChangeSet) -> Iterator[Portion]:
         """The records that are new or different, in the order of their files."""
         scanned = None
-        if scanning is None:
+        if gathered is None:
             scanned = Spool(self.scratch) if not self.known.count else None
             self.stream.scan(scanned)
         candidates, is_new = Spool(self.scratch), True
-        for found in self._different(changes):
+        for found in self._different(self._joined(gathered, changes), changes):
             candidates.extend(found)
             is_new = is_new and not any(row[_BEFORE] for row in found)
         self.stream.close()
@@ -208,10 +211,34 @@ class StreamSurvey:
         report, count = self.tally.report, len(candidates)
         return self.reading.portions(self.stream, self.kind, in_order, count, self.taxonomies, report)
 
-    def _different(self, changes: ChangeSet) -> Iterator[list[Row]]:
-        blocks = self._existing(join_blocks(self.stream.blocks(), whole_items(self.known.pages())))
+    def _joined(self, gathered: Gathering | None, changes: ChangeSet) -> Iterator[Joined]:
+        """The sources beside the ledger; without the records that the ledger knows, where a crew can tell."""
+        if gathered is not None and self.known.ledger is not None and self._may_leave_out():
+            yield from self._compared(gathered, self.known.ledger, changes)
+            return
+        for rows in gathered.rows() if gathered is not None else ():
+            self.stream.take(rows)
+        yield from join_blocks(self.stream.blocks(), whole_items(self.known.pages()))
+
+    def _may_leave_out(self) -> bool:
+        """Whether a record that the ledger knows has nothing to do with what becomes of others."""
+        is_all_or_nothing = self.prune and self.kind is Kind.PREDICTIONS
+        return not (self._is_new() or self.replaced or self.made_anew or is_all_or_nothing)
+
+    def _compared(self, gathered: Gathering, ledger: Path, changes: ChangeSet) -> Iterator[Joined]:
+        with_neighbours = self.prune and self.kind is Kind.ANNOTATIONS
+        against = Against(str(ledger), self.address, self.kind is Kind.ITEMS, with_neighbours)
+        for found in gathered.compared(against):
+            changes.counts["unchanged"] += found.same
+            self._unmoved.adopt(found.present)
+            if found.is_open:
+                yield join_stretch(self.stream.settled(found.rows), found.lost)
+            else:
+                yield Joined(found.rows, found.stamps, found.lost)
+
+    def _different(self, blocks: Iterable[Joined], changes: ChangeSet) -> Iterator[list[Row]]:
         seen = SeenBefore(self.stream, self.scratch)
-        for found in self._candidates(blocks, changes):
+        for found in self._candidates(self._existing(blocks), changes):
             yield seen.pass_others(found)
         yield list(seen.looked_at())
 
@@ -233,9 +260,8 @@ class StreamSurvey:
     def item_keys(self) -> Iterator[bytes]:
         """The items that exist or will after this stream's changes, ascending."""
         held = self.tally.held
-        for key, known in self.present:
-            if known or key not in held:
-                yield key
+        looked_at = (key for key, known in self.present if known or key not in held)
+        return union(looked_at, (key for key, _ in self._unmoved)) if len(self._unmoved) else looked_at
 
     def _existing(self, blocks: Iterable[Joined]) -> Iterator[Joined]:
         """Leaves out records of items that neither exist nor will, and says so where a source has them."""

@@ -417,7 +417,11 @@ class Survey:
             return Known(lambda: (), 0, {}, {})
         rejected = {} if self.retry_rejected else self._resting(ledger, declared)
         return Known(
-            lambda: ledger.known_pages(address), ledger.count(address), rejected, ledger.metadata_types(address)
+            lambda: ledger.known_pages(address),
+            ledger.count(address),
+            rejected,
+            ledger.metadata_types(address),
+            ledger.path,
         )
 
     def _known_among(self, declared: DeclaredStream, rows: list[tuple[bytes, bytes]]) -> Known:

@@ -362,6 +362,58 @@ def test_what_a_crew_has_read_in_a_table_is_sent_as_one_process_would(
     assert _applied(tmp_path, tmp_path / "together") == alone
 
 
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_crew_compares_as_one_process_does(
+    folder: Path, tmp_path: Path, prune: bool, by_many: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Emulator(tmp_path / "nucleus", latency=0.0) as emulator:
+        monkeypatch.setenv("NUCLEUS_API_KEY", "any")
+        monkeypatch.setenv("NUCLEUS_ENDPOINT", emulator.endpoint)
+        with Workspace(folder / "nucleus.yaml", environ=os.environ) as space:
+            space.apply(Choices(), lambda plan: True, lambda event: None)
+    (folder / "nucleus.yaml").write_text(SPEC.replace("version: 1\n", f"version: 1\nsettings: {{prune: {prune}}}\n"))
+    plain, edited = shutil.copytree(folder, tmp_path / "plain"), shutil.copytree(folder, tmp_path / "edited")
+    _edit(edited)
+    alone = [_next_plan(shutil.copytree(each, tmp_path / f"{each.name}-alone")) for each in (plain, edited)]
+    by_many()
+    assert [_next_plan(each) for each in (plain, edited)] == alone
+    assert alone[0][0] != alone[1][0]
+
+
+def _edit(folder: Path) -> None:
+    """Change, drop and add a little everywhere; an image goes away with which annotations were."""
+    labels = json.loads((folder / "labels.json").read_text())
+    labels["images"] = [image for image in labels["images"] if image["id"] != 17]
+    labels["annotations"] = [each for each in labels["annotations"] if each.get("id", 0) % 90 != 7]
+    for each in labels["annotations"]:
+        if each.get("id", 0) % 90 == 11:
+            each["bbox"] = [2, 2, 5, 4]
+    labels["annotations"].append(_annotation(5000))
+    (folder / "labels.json").write_text(json.dumps(labels))
+    found = json.loads((folder / "found.json").read_text())
+    found[100]["score"], found[200]["category_id"] = 0.0625, 2
+    (folder / "found.json").write_text(json.dumps([*found[:500], *found[505:], {**found[3], "score": 0.125}]))
+    lines = (folder / "lines.jsonl").read_text().splitlines()
+    (folder / "lines.jsonl").write_text(
+        "\n".join([*lines[:600], *lines[610:], lines[6], lines[8], _line(4000, has_ids=True)])
+    )
+
+
+def _next_plan(folder: Path) -> Any:
+    """What a plan says beside the ledger."""
+    with Workspace(folder / "nucleus.yaml", environ=os.environ) as space:
+        prepared = space.prepare(Choices())
+        surveyed = prepared.surveyed.changes
+        return (
+            dict(prepared.plan.contents),
+            [(each.id, each.wanted) for each in prepared.plan.steps],
+            [(source.causes, source.invalid) for source in prepared.plan.sources],
+            {name: +changes.counts for name, changes in surveyed.items()},
+            {name: sorted(changes.touched) for name, changes in surveyed.items()},
+            {name: (changes.along, changes.outlived) for name, changes in surveyed.items()},
+        )
+
+
 def test_where_no_process_can_be_started_one_reads(
     folder: Path, monkeypatch: pytest.MonkeyPatch, by_many: Callable[[], None]
 ) -> None:
