@@ -116,6 +116,11 @@ class ChangeSet:
         self.reasons["new"] += count
         self._content = (self._content + digest) & _SUM
 
+    def note_remote(self, change: Change) -> None:
+        """Note a change whose image Nucleus reads from a URL; the first of a source is kept."""
+        assert self.stream is not None  # noqa: S101  (only a stream that was read has changes)
+        self.remote.setdefault(self.stream.source_of(change.place), change)
+
     def note_names(self, names: Iterable[tuple[str, ...]]) -> None:
         """Add sets of metadata keys, as long as there aren't too many to be of use."""
         if len(self.metadata_names) <= MOST_SETS:

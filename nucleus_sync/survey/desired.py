@@ -247,6 +247,25 @@ class DesiredStream:
         reader = self._readers[place[0]][1]
         return reader.files(self._kind, place[1:]) if hasattr(reader, "files") else []
 
+    def position(self, place: bytes) -> str:
+        """A place in half a sentence: `on line 12`."""
+        return f"on {self.where(place).position}"
+
+    def report(self, place: bytes, key: bytes, cause: str, detail: str, fix: str | None = None) -> None:
+        """Say that a record can't be sent as it is."""
+        self._tally.report(
+            Problem(
+                source=self.source_of(place),
+                where=self.where(place),
+                record=" ".join(as_words(key).values()),
+                cause=cause,
+                detail=detail,
+                severity=Severity.INVALID,
+                key=key,
+                fix=fix,
+            )
+        )
+
     def source_of(self, place: bytes) -> str:
         """The name of the source behind a place."""
         return self._readers[place[0]][0]

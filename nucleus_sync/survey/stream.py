@@ -2,67 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import NamedTuple
 
 from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, join_stretch, union, whole_items
 from nucleus_sync.records.fingerprint import (
-    CONTENT_UNKNOWN,
     LOOK_AGAIN,
-    MAYBE_THERE,
-    OTHER_IMAGE,
     RAW_SIZE,
-    changed_parts,
 )
 from nucleus_sync.records.key import as_words, item_of, taxonomy_of
-from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Sorter, Spool
+from nucleus_sync.survey.as_new import taken_as_new
 from nucleus_sync.survey.beside import Beside, Together
-from nucleus_sync.survey.change import CREATE, RESEND, UPDATE, Change
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.comparing import Against
 from nucleus_sync.survey.declared import STANDING_ALONE
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.gathering import Gathering
-from nucleus_sync.survey.metadata import MetadataTypes
-from nucleus_sync.survey.portion import Portion, Types
+from nucleus_sync.survey.known import Known
+from nucleus_sync.survey.portion import Portion
 from nucleus_sync.survey.reading import Reading
 from nucleus_sync.survey.seen import SeenBefore
 from nucleus_sync.survey.tally import Tally
+from nucleus_sync.survey.weighing import Weighing
 
 _BEFORE = 3
-_FROZEN = "frames, items, URLs or sizes"
-_NOT_CONFIRMED = (b"", MAYBE_THERE)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the ledger knows of one stream."""
-
-    pages: Callable[[], Iterable[list[tuple[bytes, bytes]]]]
-    """(key, stamp) in ascending order of keys, a few thousand at a time."""
-    count: int
-    rejected: Mapping[bytes, bytes]
-    """Stamps of records that Nucleus refused, by key."""
-    metadata_types: dict[str, str]
-    ledger: Path | None = None
-    """Where other processes can read the same; None where this is only a part of it, or in memory."""
-
-
-class Candidate(NamedTuple):
-    """A record that must be read: it is new, its bytes differ, or it must be sent again (`again`)."""
-
-    place: bytes
-    key: bytes
-    raw: bytes
-    before: bytes
-    """The stamp that the ledger knows, or empty."""
-    again: bool
 
 
 @dataclass
@@ -120,8 +87,8 @@ class StreamSurvey:
         )
         changes.made_anew, changes.holder = set(self.made_anew), self.holder
         gathered = self._scanned()
-        if gathered is None or not self._taken_as_new(gathered, changes):
-            self._weigh(self._looked_at(gathered, changes), changes)
+        if not self._is_taken_as_new(gathered, changes):
+            self._weighing(changes).weigh(self._looked_at(gathered, changes))
         if gathered is not None:
             gathered.close()
         self.lost = self._beside.lost(lambda items: self._those_that_go(items, changes))
@@ -162,38 +129,25 @@ class StreamSurvey:
         """Whether nothing at all is known of the stream, not even in doubt."""
         return not self.known.count and not self.known.rejected and not any(islice(self.known.pages(), 1))
 
-    def _taken_as_new(self, gathered: Gathering, changes: ChangeSet) -> bool:
-        """Where a crew has read a new stream along with its scan, and all is to be sent as it was seen.
-
-        False if somebody has to look at the records one by one: then nothing was said or done yet.
-        """
-        types = MetadataTypes(self.known.metadata_types)
-        if not (self._is_new() and gathered.is_plain and self._agree(gathered, types)):
+    def _is_taken_as_new(self, gathered: Gathering | None, changes: ChangeSet) -> bool:
+        if gathered is None or not self._is_new():
             return False
-        found = gathered.finished(stand_alone=self.kind is Kind.ITEMS)
-        if found is None:
-            return False
-        for each in found:
-            changes.adopt_new(each.changes, each.records, each.digest)
-            self.present.adopt(each.present)
-            for row in each.remote:
-                self._note_remote(Change(*row), changes)
-        for problem in gathered.said():
-            self.tally.report(problem)
-        self.tally.flagged.clear()  # the rows were marked when they were read
-        changes.note_names(gathered.names)
-        changes.metadata_types = types.fresh
-        return True
+        types = self.known.metadata_types
+        return taken_as_new(gathered, self.stream, self.tally, types, changes, self.present)
 
-    def _agree(self, gathered: Gathering, types: MetadataTypes) -> bool:
-        """Whether a scan had no findings, and a metadata key is of one type everywhere."""
-        if self.tally.flagged:
-            return False
-        places = ((each, partial(self._position, place)) for each, place in gathered.types)
-        return not any(types.conflict(each, place) for each, place in places)
-
-    def _position(self, place: bytes) -> str:
-        return f"on {self.stream.where(place).position}"
+    def _weighing(self, changes: ChangeSet) -> Weighing:
+        return Weighing(
+            kind=self.kind,
+            stream=self.stream,
+            tally=self.tally,
+            known=self.known,
+            changes=changes,
+            beside=self._beside,
+            prune=self.prune,
+            replaces_images=self.replaces_images,
+            kept=self.together.kept,
+            met=self._met,
+        )
 
     def _looked_at(self, gathered: Gathering | None, changes: ChangeSet) -> Iterator[Portion]:
         """The records that are new or different, in the order of their files."""
@@ -281,7 +235,7 @@ class StreamSurvey:
         for row, stamp in zip(joined.rows, joined.stamps, strict=True):
             if item_of(row[0]) in missing:
                 self._along += stamp is not None
-                self._report(row[2], row[0], "item is neither declared nor known", _no_item(row[0]))
+                self.stream.report(row[2], row[0], "item is neither declared nor known", _no_item(row[0]))
             else:
                 rows.append(row)
                 stamps.append(stamp)
@@ -371,153 +325,6 @@ class StreamSurvey:
             again = [is_cleared or self._is_lost(row[0]) for row in block]
             yield _survivors(joined, again, changes)
         kept.close()
-
-    def _weigh(self, portions: Iterable[Portion], changes: ChangeSet) -> None:
-        types = MetadataTypes(self.known.metadata_types)
-        for portion in portions:
-            for problem in portion.problems:
-                self.tally.report(problem)
-            wrong = {number: (cause, detail) for number, cause, detail in portion.wrong}
-            changes.note_names(portion.names)
-            self._compare_types(portion, types, wrong)
-            for number, (cause, detail) in sorted(wrong.items()):
-                row = portion.rows[number]
-                self._report(row[0], row[1], cause, detail)
-            if wrong or not self._are_simply_new(portion):
-                self._weigh_each(portion, wrong.keys(), changes)
-            else:
-                self._send_new(portion, changes)
-        changes.metadata_types = types.fresh
-
-    def _compare_types(self, portion: Portion, types: MetadataTypes, wrong: dict[int, tuple[str, str]]) -> None:
-        """Finds records whose metadata is text where others have a number. Most portions hold a few sorts only."""
-        if all(types.knows(each) for each in set(portion.types)):
-            return
-        seen: Types = ()
-        for number, (row, each) in enumerate(zip(portion.rows, portion.types, strict=True)):
-            if number in wrong or each is seen:
-                continue
-            conflict = types.conflict(each, partial(self._position, row[0]))
-            if conflict:
-                wrong[number] = ("metadata key is text here and a number there", conflict)
-            else:
-                seen = each
-
-    def _are_simply_new(self, portion: Portion) -> bool:
-        flagged = self.tally.flagged
-        if self.known.rejected or any(row[3] for row in portion.rows):
-            return False
-        return not flagged or not any(row[1] in flagged for row in portion.rows)
-
-    def _send_new(self, portion: Portion, changes: ChangeSet) -> None:
-        """A whole portion of records that nobody knows, which is what a first apply is made of."""
-        at = portion.start
-        sent: list[Row] = []
-        for (place, key, raw, _, _), content, size in zip(portion.rows, portion.contents, portion.sizes, strict=True):
-            sent.append((place, key, raw + content, CREATE, b"", at, size))
-            at += size
-        changes.send_new(sent)
-        noted: set[int] = set()
-        for row, is_remote in zip(sent, portion.remote, strict=True) if self.kind in STANDING_ALONE else ():
-            if is_remote and row[0][0] not in noted:
-                noted.add(row[0][0])
-                self._note_remote(Change(*row), changes)
-
-    def _note_remote(self, change: Change, changes: ChangeSet) -> None:
-        changes.remote.setdefault(self.stream.source_of(change.place), change)
-
-    def _weigh_each(self, portion: Portion, out: Collection[int], changes: ChangeSet) -> None:
-        at = portion.start
-        columns = zip(portion.rows, portion.contents, portion.sizes, portion.remote, strict=True)
-        for number, (row, content, size, is_remote) in enumerate(columns):
-            if number not in out:
-                change = self._weighed(Candidate(*row), content, changes)
-                if change is not None:
-                    change = change._replace(at=at, size=size)
-                    if self._send(change, changes) and is_remote:
-                        self._note_remote(change, changes)
-            at += size
-
-    def _send(self, change: Change, changes: ChangeSet) -> bool:
-        """False for a scene or an item that can't become what it should be."""
-        if not self._is_other_structure(change) and not self._is_other_image(change):
-            changes.send(change, changes.why(change))
-        elif change.key in self.together.kept:
-            self._beside.waiting[change.key] += 1
-            changes.counts["unchanged"] += 1
-            return False
-        elif self.prune:
-            changes.make_anew(change._replace(does=CREATE))
-        else:
-            name = change.key.decode()
-            cause, detail = {
-                Kind.SCENES: ("structure of a scene changed", f"scene {name} is at Nucleus with other {_FROZEN}"),
-                Kind.ITEMS: ("image of an item changed", f"item {name} is at Nucleus with another image"),
-            }[self.kind]
-            fix = "prune: true lets it be deleted and made anew, with its annotations sent again"
-            self._report(change.place, change.key, cause, detail, fix)
-            return False
-        return True
-
-    def _is_other_image(self, change: Change) -> bool:
-        """Where `on_image_change: replace` is declared. What is in doubt is sent as it is."""
-        if self.kind is not Kind.ITEMS or not self.replaces_images or change.does != UPDATE:
-            return False
-        in_doubt = change.before == CONTENT_UNKNOWN[RAW_SIZE:]
-        return not in_doubt and "image" in changed_parts(self.kind, change.before, change.stamp[RAW_SIZE:])
-
-    def _is_other_structure(self, change: Change) -> bool:
-        """Nucleus freezes a scene's structure (docs/wire.md §6.2). What is in doubt is sent as it is."""
-        if self.kind is not Kind.SCENES or change.does != UPDATE or change.before == CONTENT_UNKNOWN[RAW_SIZE:]:
-            return False
-        return "structure" in changed_parts(self.kind, change.before, change.stamp[RAW_SIZE:])
-
-    def _weighed(self, candidate: Candidate, content: bytes, changes: ChangeSet) -> Change | None:
-        """Sorts a sound record into created, updated, sent again; or resting, touched, unchanged, which aren't sent."""
-        place, key, raw, before, again = candidate
-        if key in self.tally.flagged:
-            self.tally.flagged.discard(key)
-            raw = LOOK_AGAIN
-        stamp = raw + content
-        equal = before[RAW_SIZE:] == content
-        refused = self.known.rejected.get(key)
-        if refused is not None:
-            self._met.add(key)
-        kept_image = before.startswith(LOOK_AGAIN + OTHER_IMAGE)
-        takes_up = kept_image and self.replaces_images
-        if refused is not None and refused[RAW_SIZE:] == content and not equal and not takes_up:
-            self._rests(candidate, changes)
-            return None
-        if equal and not again:
-            changes.counts["unchanged"] += 1
-            if stamp != before:
-                changes.touched.add((key, stamp))
-            return None
-        does = RESEND if equal else UPDATE if before not in _NOT_CONFIRMED else CREATE
-        changes.counts["unchanged"] += does == RESEND
-        return Change(place, key, stamp, does, before[RAW_SIZE:])
-
-    def _rests(self, refused: Candidate, changes: ChangeSet) -> None:
-        where = self.stream.where(refused.place)
-        changes.counts["resting"] += 1
-        changes.resting.add((refused.key, where.file, where.position))
-        if refused.before:
-            self._beside.rests(self.stream.source_of(refused.place), where, refused.key)
-
-    def _report(self, place: bytes, key: bytes, cause: str, detail: str, fix: str | None = None) -> None:
-        where = self.stream.where(place)
-        self.tally.report(
-            Problem(
-                source=self.stream.source_of(place),
-                where=where,
-                record=" ".join(as_words(key).values()),
-                cause=cause,
-                detail=detail,
-                severity=Severity.INVALID,
-                key=key,
-                fix=fix,
-            )
-        )
 
 
 def _differing(joined: Joined, changes: ChangeSet) -> list[Row]:

@@ -35,6 +35,7 @@ from nucleus_sync.survey.declared import (
 )
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.inhabitants import Inhabitants
+from nucleus_sync.survey.known import Known
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.openings import Openings
 from nucleus_sync.survey.planning import Planning, held_resources, shared_run
@@ -43,7 +44,7 @@ from nucleus_sync.survey.removed import Removed, find_removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_datasets
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
-from nucleus_sync.survey.stream import Known, StreamSurvey
+from nucleus_sync.survey.stream import StreamSurvey
 from nucleus_sync.survey.tally import Tally
 from nucleus_sync.survey.touched import TooNarrow, Touched, as_it_stands, known_of_touched
 from nucleus_sync.survey.tracks import without_named_tracks
