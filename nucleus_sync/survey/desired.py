@@ -64,6 +64,11 @@ class DesiredStream:
             return None
         return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
 
+    @property
+    def may_be_parted(self) -> bool:
+        """Whether all sources are of formats that several processes can scan."""
+        return all(hasattr(reader, "stretches") for reader in self.readers)
+
     def stretches(self) -> list[Stretches] | None:
         """For each reader what can be scanned by itself; None where one of them must be scanned by one process."""
         found = [reader.stretches(self._kind) if hasattr(reader, "stretches") else [] for reader in self.readers]

@@ -21,6 +21,8 @@ from nucleus_sync.survey.scanning import Scanning
 
 WORTH_A_CREW = 30_000
 """Candidates from which on more processes pay for their start."""
+_WORTH_A_START = 16 << 20
+"""Bytes of sources which surely hold so many candidates."""
 _OWN_FILE = 0
 
 
@@ -65,6 +67,11 @@ class Reading:
             return None
         gathering = Gathering(self._scratch, crew, has_lines=self.lines is not None)
         return Scanning(crew, stretches, self.lines, gathering, reads_ahead=ahead)
+
+    def expect(self, stream: DesiredStream, size: int) -> None:
+        """Start the other processes if they will be wanted: they load what they need while this one looks around."""
+        if self._crew is None and size >= _WORTH_A_START and stream.may_be_parted:
+            self._crew = Crew.started(self._scratch)
 
     def _opened(
         self, stream: DesiredStream, kind: Kind, taxonomies: Mapping[str, Collection[str]], *, to_read: bool

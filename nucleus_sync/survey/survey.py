@@ -323,6 +323,7 @@ class Survey:
         changes = self._standing(declared, token)
         if changes is None:
             self.say(declared.address, f"reading {', '.join(declared.sources)}")
+            self._reading.expect(stream, state.bytes)
             changes = self._read(declared, stream, tally)
         changes.token = b"" if tally.waiting or changes.waiting else token
         return changes
