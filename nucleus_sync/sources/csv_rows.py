@@ -63,7 +63,7 @@ class CsvRows:
         """Whether any row can be read without those before it."""
         return self._file.is_plain
 
-    def stretches(self, used: list[str], seed: int) -> Stretches:  # noqa: ARG002 - the rows are not looked at
+    def stretches(self, used: list[str]) -> Stretches:  # noqa: ARG002 - the rows are not looked at
         """For large files that are not compressed; none where a quote stays open for too long."""
         self.columns()
         found: list[Stretch] = []

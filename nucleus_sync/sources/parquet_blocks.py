@@ -7,24 +7,26 @@ import os
 import pickle
 import subprocess
 import sys
+import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nucleus_sync.errors import SourceError
+from nucleus_sync.sources.parquet_columns import cells, cells_as_bytes
 
 TOGETHER = 4096
 """Rows in a block."""
+WITHOUT_NUMPY = "without numpy"
+"""Tells the other process that it needs none."""
 _AHEAD = 256 << 20
 """Bytes of blocks that may lie on disk and wait."""
 _UNDER_WAY = 4
 """Blocks that are being decoded beside these."""
 _NEXT = b"\n"
 _SERVE = "from nucleus_sync.sources.parquet_decoder import serve; serve()"
-WITHOUT_NUMPY = "without numpy"
-"""Tells the other process that it needs none."""
 
 
 class Heading(NamedTuple):
@@ -38,70 +40,6 @@ class Heading(NamedTuple):
     """Whether Arrow makes Python's values of all columns without the help of numpy or pandas."""
 
 
-class BlockPart(NamedTuple):
-    """A block on disk, which is gone once it was taken."""
-
-    path: str
-    first: int
-    """The number of its first row, from 0."""
-
-
-def heading_of(path: Path, shown: str) -> Heading:
-    """What the file says of itself. Raises SourceError, and OSError where no process can be started."""
-    with _started(path, shown, is_plain=True) as decoder:
-        decoder.ask(None)
-        return decoder.answer()  # type: ignore[no-any-return]
-
-
-def blocks_of(
-    path: Path, shown: str, heading: Heading, used: list[str], seed: int, folder: Path
-) -> Iterator[tuple[int, BlockPart]]:
-    """Each block with the number of its rows. Raises SourceError, and OSError where no process can be started.
-
-    Decoding begins with the call. What may lie ahead is decoded before the first block is given: mostly that is the
-    whole file, and then Arrow's memory is free again before others take theirs.
-    """
-    blocks = _begun(path, shown, heading, (used, seed, TOGETHER, str(folder / f"parquet-{os.urandom(8).hex()}")))
-    next(blocks)
-    return blocks  # type: ignore[return-value]
-
-
-def _begun(
-    path: Path, shown: str, heading: Heading, wanted: tuple[list[str], int, int, str]
-) -> Iterator[tuple[int, BlockPart] | None]:
-    """Nothing at first, so that it can be begun; whoever drops it ends the process, too."""
-    row, ahead = 0, deque[Decoded]()
-    try:
-        with _started(path, shown, is_plain=heading.is_plain) as decoder:
-            decoder.ask(wanted)
-            yield None
-            ahead.append(decoder.answer())
-            most = max(2, _AHEAD // max(ahead[0].size, 1))
-            decoder.go_on(most + _UNDER_WAY)
-            while ahead[-1].file and len(ahead) < most:
-                ahead.append(decoder.answer())
-            while (block := ahead.popleft()).file:
-                yield block.rows, BlockPart(block.file, row)
-                row += block.rows
-                if ahead[-1].file:
-                    decoder.go_on(1)
-                    ahead.append(decoder.answer())
-    except BaseException:
-        stem = Path(wanted[-1])
-        for left in stem.parent.glob(f"{stem.name}-*"):
-            left.unlink(missing_ok=True)
-        raise
-
-
-def take(part: BlockPart) -> tuple[list[list[Any]], list[bytes]]:
-    """The used columns of a block and the raw hashes of its rows; its file is given back."""
-    path = Path(part.path)
-    content = path.read_bytes()
-    path.unlink()
-    columns, raws = (marshal if content[:1] == b"m" else pickle).loads(content[1:])
-    return columns, raws
-
-
 class Decoded(NamedTuple):
     """A block as the other process tells of it; behind the last one comes one without a file."""
 
@@ -110,20 +48,83 @@ class Decoded(NamedTuple):
     rows: int
 
 
-class _Decoder:
-    """The other process as this one sees it."""
+class BlockPart(NamedTuple):
+    """A block on disk, which is gone once it was taken."""
 
-    def __init__(self, process: subprocess.Popen[bytes], path: Path, shown: str) -> None:
-        self._process = process
+    path: str
+    first: int
+    """The number of its first row, from 0."""
+
+
+def take(part: BlockPart) -> tuple[list[list[Any]], list[bytes]]:
+    """The cells of a block's columns, and each of its rows as the bytes that are hashed; its file is given back."""
+    path = Path(part.path)
+    content = path.read_bytes()
+    path.unlink()
+    columns, texts = (marshal if content[:1] == b"m" else pickle).loads(memoryview(content)[1:])
+    return list(map(cells, columns)), cells_as_bytes(texts)
+
+
+class Decoder:
+    """A process that has opened a file: it says what the heading is, and decodes once. It ends with this object."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        """Raises SourceError, and OSError where no process can be started."""
         self._file = (str(path), shown)
+        self.heading = self._started(WITHOUT_NUMPY)
+        if not self.heading.is_plain:
+            self._end()
+            self.heading = self._started()
 
-    def ask(self, wanted: Any) -> None:
-        """Ask for blocks, of which it will decode one, or for the heading where None is wanted."""
-        self._send(pickle.dumps((self._file, wanted)))
+    def _started(self, *options: str) -> Heading:
+        environ = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            # Arrow's own pool takes 15 MB more for blocks that are given back at once.
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+            "MALLOC_ARENA_MAX": "1",
+        }
+        command = [sys.executable, "-P", "-c", _SERVE, *options]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ)
+        self._end = weakref.finalize(self, _end, self._process)
+        self._send(pickle.dumps(self._file))
+        heading: Heading = self._answer()
+        return heading
 
-    def go_on(self, count: int) -> None:
-        """Have it decode so many more blocks."""
-        self._send(_NEXT * count)
+    def blocks(self, used: list[str], folder: Path) -> Iterator[tuple[int, BlockPart]]:
+        """Each block of the `used` columns with the number of its rows. Raises SourceError.
+
+        Decoding begins with the call. What may lie ahead is decoded before the first block is given: mostly that is
+        the whole file, and then Arrow's memory is free again before others take theirs.
+        """
+        stem = f"parquet-{os.urandom(8).hex()}"
+        self._send(pickle.dumps((used, TOGETHER, str(folder / stem))))
+        blocks = self._given(folder, stem)
+        next(blocks)
+        return blocks  # type: ignore[return-value]
+
+    def _given(self, folder: Path, stem: str) -> Iterator[tuple[int, BlockPart] | None]:
+        """Nothing at first: of what was begun and dropped nothing stays on disk."""
+        row, ahead = 0, deque[Decoded]()
+        try:
+            yield None
+            ahead.append(self._answer())
+            most = max(2, _AHEAD // max(ahead[0].size, 1))
+            self._send(_NEXT * (most + _UNDER_WAY))
+            while ahead[-1].file and len(ahead) < most:
+                ahead.append(self._answer())
+            while (block := ahead.popleft()).file:
+                yield block.rows, BlockPart(block.file, row)
+                row += block.rows
+                if ahead[-1].file:
+                    self._send(_NEXT)
+                    ahead.append(self._answer())
+        except BaseException:
+            self._end()
+            for left in folder.glob(f"{stem}-*"):
+                left.unlink(missing_ok=True)
+            raise
+        self._end()
 
     def _send(self, content: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101  (a pipe by construction)
@@ -132,7 +133,7 @@ class _Decoder:
         with suppress(OSError):
             os.write(self._process.stdin.fileno(), content)
 
-    def answer(self) -> Any:
+    def _answer(self) -> Any:
         """The heading, or the next block. Raises SourceError."""
         assert self._process.stdout is not None  # noqa: S101  (a pipe by construction)
         try:
@@ -147,19 +148,8 @@ class _Decoder:
                 return found
 
 
-@contextmanager
-def _started(path: Path, shown: str, *, is_plain: bool) -> Iterator[_Decoder]:
-    command = [sys.executable, "-c", _SERVE]
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        # Arrow's own pool takes 15 MB more for blocks that are given back at once.
-        "ARROW_DEFAULT_MEMORY_POOL": "system",
-        "MALLOC_ARENA_MAX": "1",
-    }
-    command += [WITHOUT_NUMPY] if is_plain else []
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
-        try:
-            yield _Decoder(process, path, shown)
-        finally:
-            process.kill()  # it holds nothing that would have to be put in order
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """It holds nothing that would have to be put in order."""
+    process.kill()
+    with process:
+        pass

@@ -16,7 +16,8 @@ from xxhash import xxh3_64_digest
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
 from nucleus_sync.sources.csv_rows import Block, Complain
-from nucleus_sync.sources.parquet_blocks import TOGETHER, BlockPart, Heading, blocks_of, heading_of, take
+from nucleus_sync.sources.parquet_blocks import TOGETHER, BlockPart, Decoder, Heading, take
+from nucleus_sync.sources.parquet_columns import packed
 from nucleus_sync.sources.reader import FileState, Pick, Stretch, Stretches, Unfolding
 
 _FEW = 100_000
@@ -38,6 +39,7 @@ class ParquetRows:
     def __init__(self, path: Path, shown: str, scratch: Path, together: int = TOGETHER) -> None:
         """Up to so many rows come `together`."""
         self._together = together
+        self._decoder: Decoder | None = None
         self._path = path
         self._shown = shown
         self._scratch = scratch
@@ -63,10 +65,15 @@ class ParquetRows:
     @cached_property
     def _heading(self) -> Heading:
         """Of a large file as another process reads it."""
+        self._decoder = self._started()
+        return self._decoder.heading if self._decoder is not None else self.read_heading()
+
+    def _started(self) -> Decoder | None:
+        """None where the file is small, or no process can be started."""
         if self._is_large:
-            with suppress(OSError):  # no process can be started
-                return heading_of(self._path, self._shown)
-        return self.read_heading()
+            with suppress(OSError):
+                return Decoder(self._path, self._shown)
+        return None
 
     @cached_property
     def _is_large(self) -> bool:
@@ -80,15 +87,12 @@ class ParquetRows:
             is_plain = all(_is_plain(field.type) for field in fields)
             return Heading([field.name for field in fields], binary, rows, is_plain)
 
-    def stretches(self, used: list[str], seed: int) -> Stretches:
+    def stretches(self, used: list[str]) -> Stretches:
         """The `used` columns in blocks on disk, of which some exist at a time; none of a small file."""
-        if not self._is_large:
+        decoder, self._decoder = self._decoder or self._started(), None
+        if decoder is None:
             return []
-        try:
-            blocks = blocks_of(self._path, self._shown, self._heading, used, seed, self._scratch)
-        except OSError:  # no process can be started
-            return []
-        return Unfolding(self._heading.rows, starmap(Stretch, blocks))
+        return Unfolding(decoder.heading.rows, starmap(Stretch, decoder.blocks(used, self._scratch)))
 
     def luggage(self) -> Any:
         """What another process would find out anew."""
@@ -108,7 +112,9 @@ class ParquetRows:
     ) -> Iterator[Block]:
         """The `keys` columns, the raw hashes of the `used` ones, and the locators of all rows, or of a stretch."""
         if part is not None:
-            yield _block(BlockPart(*part), [used.index(key) for key in keys])
+            columns, texts = take(BlockPart(*part))
+            raws = _hashed(texts, seed)
+            yield [columns[used.index(key)] for key in keys], raws, _locators(part[1], len(raws))
             return
         row = 0
         with self._opened() as file:
@@ -119,6 +125,13 @@ class ParquetRows:
                     _locators(row, batch.num_rows),
                 )
                 row += batch.num_rows
+
+    def packed(self, used: list[str]) -> Iterator[tuple[int, list[Any], Any]]:
+        """All rows by blocks: their number, the `used` columns and the text that is hashed of each, packed."""
+        with self._opened() as file:
+            for batch in self._batches(file, used):
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                yield batch.num_rows, [packed(columns[name]) for name in used], packed(_texts(batch))
 
     def read(self, used: list[str], seed: int, picks: Iterable[Pick]) -> Iterator[tuple[list[Pick], list[list[Any]]]]:
         """Blocks of picks with their `used` columns. Raises SourceError when a row has changed."""
@@ -160,6 +173,7 @@ class ParquetRows:
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
+        self._decoder = None  # it is this process that reads
         try:
             import pyarrow
             import pyarrow.parquet
@@ -212,11 +226,6 @@ def _is_plain(kind: Any) -> bool:
     return bool(is_number or types.is_string(kind) or types.is_large_string(kind) or _is_binary(kind))
 
 
-def _block(part: BlockPart, positions: list[int]) -> Block:
-    columns, raws = take(part)
-    return [columns[position] for position in positions], raws, _locators(part.first, len(raws))
-
-
 def _locators(first: int, count: int) -> list[bytes]:
     return [number.to_bytes(8) for number in range(first, first + count)]
 
@@ -228,13 +237,21 @@ def _row(pick: Pick) -> int:
 def _hashes(batch: Any, seed: int) -> list[bytes]:
     """The raw hash of every row: its cells as one text, made column by column because that is ten times faster."""
     import pyarrow
+
+    return _hashed(_texts(batch).cast(pyarrow.binary()).to_pylist(), seed)
+
+
+def _hashed(texts: list[bytes], seed: int) -> list[bytes]:
+    hashes = [xxh3_64_digest(text, seed) for text in texts]
+    return hashes if LOOK_AGAIN not in hashes else [raw_hash(text, seed) for text in texts]
+
+
+def _texts(batch: Any) -> Any:
+    """Every row as one text."""
     import pyarrow.compute as compute
 
     columns = [_as_text(column) for column in batch.columns]
-    joined = compute.binary_join_element_wise(*columns, _SEPARATOR, null_handling="replace", null_replacement=_NULL)
-    rows = joined.cast(pyarrow.binary()).to_pylist()
-    hashes = [xxh3_64_digest(row, seed) for row in rows]
-    return hashes if LOOK_AGAIN not in hashes else [raw_hash(row, seed) for row in rows]
+    return compute.binary_join_element_wise(*columns, _SEPARATOR, null_handling="replace", null_replacement=_NULL)
 
 
 def _as_text(column: Any) -> Any:

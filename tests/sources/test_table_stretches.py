@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources import line_file, parquet_blocks, parquet_rows
+from nucleus_sync.sources.parquet_columns import cells, cells_as_bytes, packed
 from nucleus_sync.sources.reader import Surroundings, records_in
 from nucleus_sync.sources.table import TableReader
 from nucleus_sync.spec.source import TableSource
@@ -64,11 +66,11 @@ def _by_stretches(path: Path) -> Found:
     return found
 
 
-cells = st.sampled_from(["a", "", '"', '""', '"b\n', '"c\r\nd"', '"e,""\n', "\n", "é", 'f"', "\r", "5"])
+written = st.sampled_from(["a", "", '"', '""', '"b\n', '"c\r\nd"', '"e,""\n', "\n", "é", 'f"', "\r", "5"])
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(st.lists(cells, min_size=1, max_size=4).map(",".join), max_size=12).map("\n".join))
+@given(st.lists(st.lists(written, min_size=1, max_size=4).map(",".join), max_size=12).map("\n".join))
 def test_stretches_of_a_csv_file_are_cut_between_rows(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "cut.csv"
     path.write_bytes(f"id,n\n{text}".encode())
@@ -108,6 +110,29 @@ def test_blocks_of_a_parquet_file_are_its_rows(tmp_path: Path) -> None:
     assert _by_stretches(path) == _whole(path)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", "", "é€"],
+        [""],
+        ["a\x1eb", "c"],
+        ["", "\x1e"],
+        ["a", None],
+        [],
+        [1, -(2**60)],
+        [0.1, float("inf")],
+        [True, False],
+    ],
+)
+def test_a_column_is_packed_without_loss(values: list[Any]) -> None:
+    pa = pytest.importorskip("pyarrow")
+    column = pa.array(values)
+    assert cells(packed(column)) == values
+    assert cells(packed(column.slice(1))) == values[1:]
+    if all(isinstance(value, str) for value in values):
+        assert cells_as_bytes(packed(column.cast(pa.string()))) == [value.encode() for value in values]
+
+
 def test_blocks_that_nobody_takes_are_given_back(tmp_path: Path) -> None:
     path = _parquet(tmp_path / "a.parquet")
     stretches = iter(_reader(path).stretches(Kind.ITEMS))
@@ -140,7 +165,7 @@ def test_where_no_process_can_be_started_one_reads(tmp_path: Path, monkeypatch: 
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(parquet_blocks, "_started", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     assert _reader(path).stretches(Kind.ITEMS) == []
     assert len(_whole(path)[0]) == 1_996
 
