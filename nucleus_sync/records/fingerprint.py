@@ -141,17 +141,15 @@ def content_hash(record: Record) -> bytes:
 
 def _of_shape(tag: str, shape: Any) -> bytes:
     """The content hash of a polygon or a box."""
-    geometry = _encode((tag, shape.geometry))
-    before, parts = _label_and(shape.label, shape.metadata) if shape.metadata else _label_alone(shape.label)
-    confidence, class_pdf = shape.confidence, shape.class_pdf
-    given = (
-        None if confidence is UNSET else confidence,
-        None if class_pdf is UNSET else class_pdf,
-        shape.track_reference_id,
-        shape.task_id,
-        shape.embedding_vector,
-    )
-    attributes, last = _NO_ATTRIBUTES if given == _NOTHING_GIVEN else _hashed(given)
+    geometry, label, metadata = _encode((tag, shape.geometry)), shape.label, shape.metadata
+    before, parts = _label_and(label, metadata) if metadata else _label_alone(label)
+    if (
+        shape.confidence is UNSET is shape.class_pdf
+        and shape.track_reference_id is None is shape.task_id is shape.embedding_vector
+    ):
+        attributes, last = _NO_ATTRIBUTES
+    else:
+        attributes, last = _hashed(_attributes(shape))
     whole = xxh3_64_digest(geometry + before + attributes, VERSION)
     return whole + xxh3_64_digest(geometry)[:2] + parts + last
 
@@ -178,13 +176,12 @@ def _hashed(part: Any, packing: Callable[[Any], bytes] = pack) -> tuple[bytes, b
 
 _NO_SIZE = _hashed((None, None))
 _NOTHING = _hashed(None)
-_NOTHING_GIVEN = (None,) * 5
-_NO_ATTRIBUTES = _hashed(_NOTHING_GIVEN)
+_NO_ATTRIBUTES = _hashed((None,) * 5)
 
 
 @lru_cache(10_000)
 def _label_alone(label: str) -> tuple[bytes, bytes]:
-    """The same without metadata, as most labels are: by the million, and each of a few."""
+    """The same without metadata, as most shapes are: by the million, with one of a few labels."""
     return _label_and(label, {})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -50,12 +49,6 @@ def wire_line(record: Record) -> bytes:
     return _line(record.mask if kind is PaintedMask else record)  # type: ignore[union-attr]
 
 
-def wire_lines(records: Sequence[Record]) -> tuple[bytes, list[int]]:
-    """Their lines, each with its newline, and the sizes of these in bytes; cheaper than one by one.
-
-    For records that go into a batch as they are: neither LocalItem nor PaintedMask.
-    """
-    lines = _lines(records)
-    sizes = [len(line) + 1 for line in lines.split(b"\n")]
-    sizes.pop()  # of nothing, behind the last newline
-    return lines, sizes
+def sent_line(record: Record) -> bytes:
+    """The same with its newline, of a record that goes into a batch as it is: neither LocalItem nor PaintedMask."""
+    return _lines((record,))

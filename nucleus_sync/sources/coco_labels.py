@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn
@@ -49,7 +49,7 @@ TOGETHER = 4096
 _MOST_PARTS = 0xFFFF
 _TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
 """What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
-_ONE = (0,)
+_ONE: Sequence[int] = (0,)
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -137,28 +137,24 @@ class Labels:
         ):
             if item is not prefix:
                 prefix, image = item, (item[: -len(ANNOTATION)].decode(), widths[place], heights[place])
-            is_strict = label.__class__ is Label
-            for part in self._parts_of(label, category) if is_strict else range(self._parts(raw, offset, category)):
+            is_strict, parts = label.__class__ is Label, _ONE
+            if not is_strict:
+                parts = range(self._parts(raw, offset, category))
+            elif label.segmentation.__class__ is list and len(label.segmentation) > 1:
+                parts = range(min(part_count(label, category, shaping), _MOST_PARTS))
+            for part in parts:
                 own, locator = part_key(key, part) if part else key, pack(offset, length, index, part)
                 wanted = item + PROVISIONAL if UNNUMBERED in own else own
                 own_id = wanted[len(item) :].decode()
+                record: Record | None = None
                 if is_strict and may_be_plain:
                     record = plain_record(label, part, category.label, image, own_id, shaping)
-                    if record is not None:
-                        yield own, digest, locator, record
-                        continue
-                frame = Frame(category, *image, own_id, part)
-                whole = label if is_strict else self.decoded(raw, offset, notes)
-                made = self._record(wanted, whole, raw, offset, index, frame, notes, partial(say, locator))
-                notes = notes.cleared()
-                yield own, digest, locator, made
-
-    def _parts_of(self, label: Label, category: Category) -> Iterable[int]:
-        """The numbers of the records that a label makes: mostly there is one."""
-        rings = label.segmentation
-        if rings.__class__ is not list or len(rings) < 2:
-            return _ONE
-        return range(min(part_count(label, category, self.rules.shaping), _MOST_PARTS))
+                if record is None:
+                    frame = Frame(category, *image, own_id, part)
+                    whole = label if is_strict else self.decoded(raw, offset, notes)
+                    record = self._record(wanted, whole, raw, offset, index, frame, notes, partial(say, locator))
+                    notes = notes.cleared()
+                yield own, digest, locator, record
 
     def _homed(
         self, decode: Callable[[bytes], Any], report: Report, which: range | None

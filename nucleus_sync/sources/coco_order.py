@@ -8,9 +8,7 @@ from nucleus_sync.records.key import is_unnumbered
 from nucleus_sync.sources.coco_categories import Category
 from nucleus_sync.sources.coco_label import Label
 
-_NUMBERS = 5
-_pack_numbers = struct.Struct(f">{_NUMBERS}d").pack
-_FIRST_BITS = int.from_bytes(b"\x80\0\0\0\0\0\0\0" * _NUMBERS)
+_pack_numbers = struct.Struct(">5d").pack
 
 
 def part_key(key: bytes, part: int) -> bytes:
@@ -20,27 +18,24 @@ def part_key(key: bytes, part: int) -> bytes:
 
 def order_of(label: Label, category: Category, digest: bytes) -> bytes:
     """Where a label without an id stands among its item's: by label, place and size, score, then by its bytes."""
-    numbers = (*_extent(label), 0.0 if label.score is None else label.score)
-    return category.label.encode(errors="replace") + b"\x00" + _all_sortable(numbers) + digest
+    x, y, width, height = label.bbox or _extent(label)
+    score = 0.0 if label.score is None else label.score
+    # Of numbers that aren't negative, zeros without a sign included, `sortable` only sets the first bit: the sign.
+    packed = _pack_numbers(-x, -y, -width, -height, -score)
+    if not packed[0] & packed[8] & packed[16] & packed[24] & packed[32] & 0x80:
+        packed = b"".join(map(sortable, (x, y, width, height, score)))
+    return b"%b\x00%b%b" % (category.label.encode(errors="replace"), packed, digest)
 
 
-def _all_sortable(numbers: tuple[float, ...]) -> bytes:
-    """Like `sortable` for each; mostly none is negative, and then only their first bits are to be set."""
-    if len(numbers) == _NUMBERS and min(numbers) > 0:
-        return (int.from_bytes(_pack_numbers(*numbers)) | _FIRST_BITS).to_bytes(8 * _NUMBERS)
-    return b"".join(map(sortable, numbers))
-
-
-def _extent(label: Label) -> tuple[float, ...]:
-    if label.bbox is not None:
-        return label.bbox
+def _extent(label: Label) -> tuple[float, float, float, float]:
+    """The box around a label that has none of its own."""
     flat: list[float] = []
     if label.keypoints:
         flat = [number for place, number in enumerate(label.keypoints) if place % 3 != 2]
     elif isinstance(label.segmentation, list):
         flat = [number for ring in label.segmentation for number in ring]
     xs, ys = flat[::2], flat[1::2]
-    return (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)) if xs and ys else (0.0,) * 4
+    return (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)) if xs and ys else (0.0, 0.0, 0.0, 0.0)
 
 
 def sortable(number: float) -> bytes:

@@ -15,7 +15,7 @@ from nucleus_sync.records.fingerprint import content_hash
 from nucleus_sync.records.item import Item, LocalItem
 from nucleus_sync.records.painted import PaintedMask
 from nucleus_sync.records.problem import Problem, Report
-from nucleus_sync.records.record import Kind, Record, wire_line, wire_lines
+from nucleus_sync.records.record import Kind, Record, sent_line
 from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.reader import Pick, Reader
 
@@ -113,7 +113,6 @@ class _Found:
         self.rows: list[Any] = []
         self.contents: list[bytes] = []
         self.lines: list[bytes] = []
-        self.sizes: list[int] = []
         self.types: dict[int, Types] = {}
         self.remote: set[int] = set()
         self.wrong: list[tuple[int, str, str]] = []
@@ -128,8 +127,10 @@ class _Found:
         self.rows += tags
         self.contents += map(content_hash, records)
         kinds = set(map(type, records))
-        if is_kept:
-            self._write(records, kinds)
+        if is_kept and kinds.isdisjoint(_UPLOADED):
+            self.lines += map(sent_line, records)
+        elif is_kept:
+            self.lines += [b"" if record.__class__ in _UPLOADED else sent_line(record) for record in records]
         is_shape = kinds <= _SHAPES
         for number, record in enumerate(records, first):
             metadata = record.metadata if is_shape else _metadata(record)
@@ -137,15 +138,6 @@ class _Found:
                 self.types[number] = _types(tuple(metadata), tuple(map(type, metadata.values())))
         if not is_shape:
             self._note(records, first, taxonomies)
-
-    def _write(self, records: Sequence[Record], kinds: set[type[Any]]) -> None:
-        if kinds.isdisjoint(_UPLOADED):
-            lines, sizes = wire_lines(records)
-        else:
-            each = [b"" if record.__class__ in _UPLOADED else wire_line(record) + b"\n" for record in records]
-            lines, sizes = b"".join(each), list(map(len, each))
-        self.lines.append(lines)
-        self.sizes += sizes
 
     def _note(self, records: Sequence[Any], first: int, taxonomies: Mapping[str, Collection[str]]) -> None:
         """Note what is to be known of records beside boxes and polygons."""
@@ -173,7 +165,7 @@ class _Found:
 
     def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
         start = keep_lines(b"".join(self.lines)) if keep_lines is not None and any(self.lines) else None
-        return (0, [0] * len(self.rows)) if start is None else (start, self.sizes)
+        return (0, [0] * len(self.rows)) if start is None else (start, list(map(len, self.lines)))
 
 
 def _metadata(record: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from xxhash import xxh3_64_digest
 from nucleus_sync.records.annotation import Box, BoxGeometry, Category, Mask, Point, Polygon, Segment, Vertices
 from nucleus_sync.records.fingerprint import VERSION, changed_parts, content_hash, pack, pack_metadata, seed_of
 from nucleus_sync.records.item import Item, LocalItem
-from nucleus_sync.records.record import Kind, Record, wire_line, wire_lines
+from nucleus_sync.records.record import Kind, Record, sent_line, wire_line
 
 
 def box(**metadata: object) -> Box:
@@ -121,7 +121,6 @@ def test_boxes_and_polygons_are_hashed_as_it_is_written_down(record: Box | Polyg
 
 
 @settings(deadline=None)
-@given(st.lists(boxes | polygons))
-def test_lines_made_at_once_are_those_made_one_by_one(records: list[Record]) -> None:
-    lines = [wire_line(record) + b"\n" for record in records]
-    assert wire_lines(records) == (b"".join(lines), list(map(len, lines)))
+@given(boxes | polygons)
+def test_a_sent_line_is_the_line_with_its_end(record: Record) -> None:
+    assert sent_line(record) == wire_line(record) + b"\n"

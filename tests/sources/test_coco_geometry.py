@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from nucleus_sync.sources import rle
 from nucleus_sync.sources.bounds import clipped_box, clipped_ring, is_outside, overhang
-from nucleus_sync.sources.coco_order import sortable
+from nucleus_sync.sources.coco_categories import Category
+from nucleus_sync.sources.coco_label import Label
+from nucleus_sync.sources.coco_order import order_of, sortable
 
 runs = st.lists(st.integers(0, 5000), min_size=1, max_size=30)
 
@@ -34,6 +36,18 @@ def test_any_text_is_a_mask_or_a_fault(text: str, size: list[int]) -> None:
 def testsortable_bytes_sort_as_numbers(one: float, other: float) -> None:
     if one < other:
         assert sortable(one) < sortable(other)
+
+
+any_number = st.floats() | st.sampled_from([0.0, -0.0, 1.5])
+
+
+@settings(deadline=None)
+@given(st.tuples(any_number, any_number, any_number, any_number), st.none() | any_number)
+def test_labels_without_id_are_ordered_by_their_sortable_numbers(
+    box: tuple[float, float, float, float], score: float | None
+) -> None:
+    order = order_of(Label(bbox=box, score=score), Category("car", 0), b"12345678")
+    assert order == b"car\x00" + b"".join(map(sortable, (*box, 0.0 if score is None else score))) + b"12345678"
 
 
 coordinates = st.integers(-150, 250).map(float)
