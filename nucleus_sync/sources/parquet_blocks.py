@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.sources.parquet_columns import cells, cells_as_bytes
@@ -68,9 +68,17 @@ def take(part: BlockPart) -> tuple[list[list[Any]], list[bytes]]:
 class Decoder:
     """A process that has opened a file: it says what the heading is, and decodes once. It ends with this object."""
 
+    _all: ClassVar[weakref.WeakSet[Decoder]] = weakref.WeakSet()
+
+    @classmethod
+    def is_at_work(cls) -> bool:
+        """Whether there is one already: each takes 90 MB, so that of several files one is decoded early."""
+        return any(each._end.alive for each in cls._all)
+
     def __init__(self, path: Path, shown: str) -> None:
         """Raises SourceError, and OSError where no process can be started."""
         self._file = (str(path), shown)
+        self._all.add(self)
         self.heading = self._started(WITHOUT_NUMPY)
         if not self.heading.is_plain:
             self._end()

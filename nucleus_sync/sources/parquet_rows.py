@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate, groupby, starmap
 from pathlib import Path
@@ -65,18 +65,20 @@ class ParquetRows:
     @cached_property
     def _heading(self) -> Heading:
         """Of a large file as another process reads it."""
-        self._decoder = self._started()
-        return self._decoder.heading if self._decoder is not None else self.read_heading()
-
-    def _started(self) -> Decoder | None:
-        """None where the file is small, or no process can be started."""
         if self._is_large:
-            with suppress(OSError):
-                return Decoder(self._path, self._shown)
-        return None
+            is_first = not Decoder.is_at_work()
+            try:
+                decoder = Decoder(self._path, self._shown)
+            except OSError:  # no process can be started
+                self._is_large = False
+            else:
+                self._decoder = decoder if is_first else None
+                return decoder.heading
+        return self.read_heading()
 
     @cached_property
     def _is_large(self) -> bool:
+        """Whether it is worth another process."""
         return os.path.exists(self._path) and os.path.getsize(self._path) >= _FEW
 
     def read_heading(self) -> Heading:
@@ -89,10 +91,21 @@ class ParquetRows:
 
     def stretches(self, used: list[str]) -> Stretches:
         """The `used` columns in blocks on disk, of which some exist at a time; none of a small file."""
-        decoder, self._decoder = self._decoder or self._started(), None
-        if decoder is None:
+        rows = self._heading.rows
+        if not self._is_large:
             return []
-        return Unfolding(decoder.heading.rows, starmap(Stretch, decoder.blocks(used, self._scratch)))
+        decoder, self._decoder = self._decoder, None
+        blocks = self._blocks(used) if decoder is None else decoder.blocks(used, self._scratch)
+        return Unfolding(rows, starmap(Stretch, blocks))
+
+    def _blocks(self, used: list[str]) -> Iterator[tuple[int, BlockPart]]:
+        """Blocks of which none is decoded before the first one is asked for."""
+        try:
+            decoder = Decoder(self._path, self._shown)
+        except OSError as error:
+            what = f"no process can be started to decode it: {error.strerror}"
+            raise SourceError(what, where=self._shown, fix="see that there is memory, and repeat") from error
+        yield from decoder.blocks(used, self._scratch)
 
     def luggage(self) -> Any:
         """What another process would find out anew."""

@@ -133,6 +133,14 @@ def test_a_column_is_packed_without_loss(values: list[Any]) -> None:
         assert cells_as_bytes(packed(column.cast(pa.string()))) == [value.encode() for value in values]
 
 
+def test_of_several_parquet_files_one_is_decoded_before_it_is_asked_for(tmp_path: Path) -> None:
+    paths = [_parquet(tmp_path / f"{name}.parquet") for name in "ab"]
+    first, other = [_reader(path).stretches(Kind.ITEMS) for path in paths]
+    assert len(list(first)) == 7
+    assert len(list((tmp_path / "scratch").iterdir())) == 7
+    assert len(list(other)) == 7
+
+
 def test_blocks_that_nobody_takes_are_given_back(tmp_path: Path) -> None:
     path = _parquet(tmp_path / "a.parquet")
     stretches = iter(_reader(path).stretches(Kind.ITEMS))
