@@ -7,8 +7,10 @@ import io
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import accumulate, chain, count, islice
 from typing import Any
+
+from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
@@ -68,16 +70,16 @@ class CsvRows:
         self.columns()
         found: list[Stretch] = []
         with self._file.pieces() as piece:
-            count, begin, number, content = 0, *self._behind_header, b""
+            rows, begin, number, content = 0, *self._behind_header, b""
             for lines, (start, end, _) in self._file.parts(*self._behind_header):
                 content += piece(start, end - start)
-                count += lines
+                rows += lines
                 if self._stays_open(content):
                     if len(content) > _LONGEST:
                         return []
                     continue
-                found.append(Stretch(count, (begin, end, number)))
-                count, begin, number, content = 0, end, number + count, b""
+                found.append(Stretch(rows, (begin, end, number)))
+                rows, begin, number, content = 0, end, number + rows, b""
             return found if not content else []
 
     def _stays_open(self, content: bytes) -> bool:
@@ -117,11 +119,19 @@ class CsvRows:
         header = self.columns()
         positions = [header.index(key) for key in keys]
         width = len(header)
+        found: list[list[str]]
+        locators: list[bytes]
+        if part is not None and (plain := self._plain_rows(part, width)):
+            found, locators = plain
+            for start in range(0, len(found), _TOGETHER):
+                some = slice(start, start + _TOGETHER)
+                yield _block(found[some], locators[some], positions, seed)
+            return
         lines = _Lines(self._file, part)
         rows = self._reader(lines)
         if part is None:
             next(row for row in rows if any(map(str.strip, row)))  # the header
-        found: list[tuple[list[str], bytes]] = []
+        found, locators = [], []
         while True:
             offset, number = lines.offset, lines.number + 1
             wrong = None
@@ -133,19 +143,36 @@ class CsvRows:
             else:
                 if row is None:
                     break
-                if len(row) == width:
-                    found.append((row, self._locator(lines, offset, number)))
-                elif len(row) > width and not any(row[width:]):
-                    found.append((row[:width], self._locator(lines, offset, number)))
+                if len(row) == width or (len(row) > width and not any(row[width:])):
+                    found.append(row[:width])
+                    locators.append(self._locator(lines, offset, number))
                 elif row:
                     detail = f"{len(row)} cells, but the header names {width} columns"
                     wrong = ("row doesn't fit the header", detail)
             if wrong or len(found) == _TOGETHER:
-                yield _block(found, positions, seed)
-                found = []
+                yield _block(found, locators, positions, seed)
+                found, locators = [], []
             if wrong:
                 complain(self._locator(lines, offset, number), *wrong)
-        yield _block(found, positions, seed)
+        yield _block(found, locators, positions, seed)
+
+    def _plain_rows(self, part: Part, width: int) -> tuple[list[list[str]], list[bytes]] | None:
+        """The rows of a stretch and their locators, if every line is a row, which is found out at once."""
+        begin, end, number = part
+        if end - begin > _LONGEST:
+            return None
+        with self._file.pieces() as piece:
+            content = piece(begin, end - begin)
+        lines = content.split(b"\n")
+        sizes = [len(line) + 1 for line in lines[:-1]] + ([len(lines[-1])] if lines[-1] else [])
+        try:
+            rows = list(self._reader(content.decode().split("\n")[: len(sizes)]))
+        except (csv.Error, UnicodeDecodeError):
+            return None
+        # A row with line ends inside of quotes takes several lines.
+        if len(rows) != len(sizes) or set(map(len, rows)) != {width}:
+            return None
+        return rows, list(map(_LOCATOR.pack, accumulate(sizes, initial=begin), sizes, count(number)))
 
     def read(self, used: list[str], seed: int, picks: Iterable[Pick]) -> Iterator[tuple[list[Pick], list[list[Any]]]]:
         """Blocks of picks with their `used` columns. Raises SourceError when a row has changed."""
@@ -223,10 +250,12 @@ class _Lines:
             raise SourceError(what, where=self._name, fix="save the table as UTF-8") from error
 
 
-def _block(rows: list[tuple[list[str], bytes]], positions: list[int], seed: int) -> Block:
-    columns: list[list[Any]] = [[row[position] for row, _ in rows] for position in positions]
-    raws = [raw_hash(_SEPARATOR.join(row).encode(), seed) for row, _ in rows]
-    return columns, raws, [locator for _, locator in rows]
+def _block(rows: list[list[str]], locators: list[bytes], positions: list[int], seed: int) -> Block:
+    columns: list[list[Any]] = [[row[position] for row in rows] for position in positions]
+    raws = [xxh3_64_digest(_SEPARATOR.join(row).encode(), seed) for row in rows]
+    if LOOK_AGAIN in raws:
+        raws = [raw_hash(_SEPARATOR.join(row).encode(), seed) for row in rows]
+    return columns, raws, locators
 
 
 def _is_endless(error: csv.Error) -> bool:

@@ -34,7 +34,7 @@ from nucleus_sync.sources.reader import (
     Surroundings,
     packed,
 )
-from nucleus_sync.sources.table_cells import CellError, cell, pixels
+from nucleus_sync.sources.table_cells import CellError, cell, cells_as, pixels
 from nucleus_sync.sources.table_columns import (
     AS_THEY_ARE,
     Column,
@@ -242,9 +242,7 @@ class TableReader:
     def _typed_columns(self, names: list[str], columns: list[Column]) -> dict[str, Column]:
         types = self._spec.types
         return {
-            name: column
-            if name not in types and are_plain(column)
-            else [cell(name, value, types.get(name)) for value in column]
+            name: column if name not in types and are_plain(column) else cells_as(name, column, types.get(name))
             for name, column in zip(names, columns, strict=True)
         }
 

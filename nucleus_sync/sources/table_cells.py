@@ -38,6 +38,25 @@ def cell(column: str, value: Any, kind: str | None) -> Any:
             return _bool(column, value)
 
 
+def cells_as(column: str, values: list[Any], kind: str | None) -> list[Any]:
+    """The same for all cells of a column. Raises CellError for the first one that isn't so."""
+    if kind == "number" and set(map(type, values)) == {str}:
+        try:
+            return [
+                (int(text) if text.isascii() and text.isdigit() else float(text) if "." in text else _from_text(text))
+                if (text := value.strip())
+                else None
+                for value in values
+            ]
+        except ValueError:
+            pass
+    return [cell(column, value, kind) for value in values]
+
+
+def _from_text(text: str) -> int | float:
+    return int(text) if _WHOLE.fullmatch(text) else float(text)
+
+
 def _number(column: str, value: Any) -> Any:
     if not isinstance(value, str):
         return _plain(value)
@@ -45,7 +64,7 @@ def _number(column: str, value: Any) -> Any:
     if not text:
         return None
     try:
-        return int(text) if _WHOLE.fullmatch(text) else float(text)
+        return _from_text(text)
     except ValueError:
         comma = " (a decimal comma?)" if re.fullmatch(r"[+-]?\d+,\d+", text) else ""
         raise CellError(

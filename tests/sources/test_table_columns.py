@@ -20,6 +20,7 @@ from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick, Seen, Surroundings
 from nucleus_sync.sources.table import TableReader
+from nucleus_sync.sources.table_cells import CellError, cell, cells_as
 from nucleus_sync.spec.source import TableSource
 
 pa = pytest.importorskip("pyarrow")
@@ -107,6 +108,22 @@ def test_a_block_says_what_its_rows_say(
     assert with_bad[0][: len(keys)] == keys
     assert repr(with_bad[1][: len(records)]) == repr(records)  # NaN isn't equal to itself
     assert [each for each in with_bad[2] if not each.startswith(last)] == said
+
+
+texts = st.sampled_from(["7", " 7 ", "-7", "+7", "²", "7.5", ".", "1e3", "1,5", "nan", "", "1_0", "9" * 30]) | st.text()
+
+
+@given(st.lists(texts, max_size=4))
+def test_a_column_of_numbers_is_its_cells(column: list[str]) -> None:
+    def found(read: Any) -> Any:
+        try:
+            return repr(read())  # NaN isn't equal to itself
+        except CellError as error:
+            return error.cause, str(error)
+
+    assert found(lambda: cells_as("n", column, "number")) == found(
+        lambda: [cell("n", each, "number") for each in column]
+    )
 
 
 @pytest.mark.parametrize("value", ["x" * 70_000, float("-inf"), float("nan"), [float("nan")]])
