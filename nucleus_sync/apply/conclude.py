@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from nucleus_sync.api.states import Ending, JobError
 from nucleus_sync.apply.image_check import KEPT, Suspect, kept_images
 from nucleus_sync.apply.merging import METADATA_JOB
 from nucleus_sync.apply.readback import missing_of
-from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally, records
+from nucleus_sync.apply.runtime import JOB_DEADLINE, Runtime, StepFailed, StepTally, noted, records
 from nucleus_sync.apply.scene_readback import SCENE_JOBS, missing_scenes
 from nucleus_sync.events import JobFinished, RecordRejected
 from nucleus_sync.ledger.journal import BatchState
@@ -25,7 +24,7 @@ from nucleus_sync.records.fingerprint import RAW_SIZE, with_other_image
 from nucleus_sync.records.key import annotation_id, as_words, reference_id
 from nucleus_sync.records.problem import Where
 from nucleus_sync.records.record import Kind
-from nucleus_sync.survey.change import CREATE, RESEND, Change
+from nucleus_sync.survey.change import CREATE, RESEND, UPDATE, Change
 
 JOB_TYPES = {
     Kind.ITEMS: "uploadDatasetItems",
@@ -33,7 +32,7 @@ JOB_TYPES = {
     Kind.PREDICTIONS: "uploadPredictions",
 }
 """As Nucleus lists them (docs/wire.md §7.4)."""
-_DID = {CREATE: "create", RESEND: "resent"}
+_DID = {CREATE: "create", UPDATE: "update", RESEND: "resent"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ async def conclude(runtime: Runtime, step: Step, tally: StepTally, sent: Sent, j
     outcome = await runtime.api.poller.outcome(job_id, JOB_DEADLINE)
     verdict = await judge(runtime, sent, outcome)
     if verdict.state is BatchState.UNKNOWN:
-        runtime.ledger.unknown(sent.number)
+        await noted(runtime.ledger.unknown, sent.number)
         raise StepFailed(verdict.problem, where=step.address, fix="run apply again: it looks after the job first")
     status = outcome.status.raw_state if outcome.status else str(outcome.ending)
     await write_down(runtime, step, tally, sent, verdict, job_id=job_id, status=status, begun=begun)
@@ -100,11 +99,10 @@ async def write_down(
     begun: float,
 ) -> None:
     """Let the ledger and everybody who listens know how a batch ended; `job_id` is empty where there was no job."""
-    # In a thread: a hundred thousand rows take a second, in which others go on sending.
     finish = partial(
         runtime.ledger.finish, rejections=verdict.rejections, doubtful=verdict.doubtful, instead=verdict.instead
     )
-    await asyncio.to_thread(finish, sent.number, verdict.state)
+    await noted(finish, sent.number, verdict.state)
     done = _count(tally, sent, verdict)
     for rejection in verdict.rejections:
         where = Where(rejection.file, rejection.position)
@@ -121,9 +119,9 @@ def _count(tally: StepTally, sent: Sent, verdict: Verdict) -> int:
     out = {rejection.key for rejection in verdict.rejections} | verdict.doubtful
     good: Counter[str] = Counter()
     if verdict.state is not BatchState.FAILED and not out:
-        good.update({_DID.get(does, "update"): sent.does.count(does) for does in set(sent.does)})
+        good.update({did: sent.does.count(does) for does, did in _DID.items() if does in sent.does})
     elif verdict.state is not BatchState.FAILED:
-        good.update(_DID.get(change.does, "update") for key, change in sent.changes.items() if key not in out)
+        good.update(_DID[change.does] for key, change in sent.changes.items() if key not in out)
     tally.counts.update(good)
     tally.counts["rejected"] += len(verdict.rejections)
     return good.total()

@@ -17,25 +17,25 @@ from nucleus_sync.apply.image_check import Suspect, suspect
 from nucleus_sync.apply.lost import send_until_known
 from nucleus_sync.apply.masks import MaskBatch, deliver_masks
 from nucleus_sync.apply.merging import METADATA_JOB, MetadataBatch
-from nucleus_sync.apply.model_run import named_run
 from nucleus_sync.apply.run_free import MOST_BYTES, MOST_RECORDS, send_at_once
-from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together
+from nucleus_sync.apply.runtime import Runtime, StepFailed, StepTally, Together, noted
 from nucleus_sync.apply.scene_categories import as_scene_categories
 from nucleus_sync.apply.staging import stage
+from nucleus_sync.apply.target import Target, target_of
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError
 from nucleus_sync.events import JobSubmitted
 from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.journal import BatchState
+from nucleus_sync.ledger.manifest import Manifest
 from nucleus_sync.plan.steps import Step
 from nucleus_sync.records.fingerprint import LOOK_AGAIN
+from nucleus_sync.records.problem import Where
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row
 from nucleus_sync.survey.change import CREATE, Change
 from nucleus_sync.survey.changes import ChangeSet
-from nucleus_sync.survey.declared import DeclaredStream, declared_streams
 from nucleus_sync.survey.metadata_names import remember_names
 
-_SCENE_JOBS = {"lidar": "uploadLidarScene", "video": "uploadVideoScene"}
 _key = itemgetter(1)
 _BEFORE = Change._fields.index("before")
 _PHOTO_UPLOADS = 16
@@ -47,7 +47,7 @@ async def ingest(runtime: Runtime, step: Step, tally: StepTally) -> None:
     """Cut, send, wait and confirm until nothing is left; several batches are in flight at once."""
     changes = runtime.changes[step.address]
     settings = runtime.spec.settings
-    target = await _target(runtime, step.address)
+    target = await target_of(runtime, step.address)
     most_bytes, most_records = settings.batch.max_bytes, settings.batch.max_records
     if target.is_run_free:
         most_bytes, most_records = min(most_bytes, MOST_BYTES), min(most_records, MOST_RECORDS)
@@ -71,7 +71,7 @@ async def probe(runtime: Runtime, step: Step, tally: StepTally) -> None:
     for source in step.wanted["sources"]:
         change = changes.remote[source]
         single = _only(changes, change.key)
-        sender = _Sender(runtime, step, tally, await _target(runtime, step.address), 1, operation="probe")
+        sender = _Sender(runtime, step, tally, await target_of(runtime, step.address), 1, operation="probe")
         await sender.send_all(Cutter(single, runtime.scratch, 1 << 29, 1).batches())
         if tally.errors or tally.counts["rejected"]:
             raise StepFailed(
@@ -89,42 +89,6 @@ def _only(changes: ChangeSet, key: bytes) -> ChangeSet:
             single.sent.add(row)
             break
     return single
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where the records of a stream go."""
-
-    declared: DeclaredStream
-    dataset_id: str
-    model_id: str | None
-    dataset_kind: str = "images"
-    run_id: str | None = None
-    """The named run that predictions go into."""
-    is_run_free: bool = False
-
-    @property
-    def job_type(self) -> str:
-        """What Nucleus calls a job that takes them; empty where the call's own answer is the outcome."""
-        if self.is_run_free:
-            return ""
-        kind = self.declared.kind
-        return _SCENE_JOBS[self.dataset_kind] if kind is Kind.SCENES else JOB_TYPES[kind]
-
-    @property
-    def holds_categories_of_scenes(self) -> bool:
-        """Whether a category may be one of a whole scene."""
-        return self.dataset_kind != "images" and self.declared.kind is not Kind.SCENES
-
-
-async def _target(runtime: Runtime, address: str) -> Target:
-    declared = next(stream for stream in declared_streams(runtime.spec) if stream.address == address)
-    model_id = runtime.nucleus_id(f"model.{declared.model}") if declared.model else None
-    dataset_kind = runtime.spec.datasets[declared.dataset].kind
-    run_id = await named_run(runtime, declared.model) if declared.model else None
-    is_run_free = declared.model is not None and runtime.spec.models[declared.model].run == "none"
-    dataset_id = runtime.nucleus_id(f"dataset.{declared.dataset}")
-    return Target(declared, dataset_id, model_id, dataset_kind, run_id, is_run_free)
 
 
 def _job_type_of(batch: Batch, target: Target) -> str:
@@ -146,6 +110,16 @@ def _suspect(row: Row) -> Suspect | None:
     return suspect(change.key, change.place, change.stamp, LOOK_AGAIN + change.before) if is_known else None
 
 
+@dataclass(frozen=True)
+class _Intent:
+    """A batch as it is written down before its first byte leaves, and what concluding it takes beside that."""
+
+    batch: NewBatch
+    does: bytes
+    suspects: tuple[Suspect, ...]
+    where: Callable[[bytes], Where]
+
+
 @dataclass
 class _Sender:
     runtime: Runtime
@@ -157,14 +131,14 @@ class _Sender:
     _bulk: asyncio.Semaphore = field(init=False)
     _uploads: asyncio.Semaphore = field(init=False)
     _photos: asyncio.Semaphore = field(init=False)
-    _unwritten: asyncio.Semaphore = field(init=False)
+    _unpacked: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._bulk = asyncio.Semaphore(self.concurrency)
         self._uploads = asyncio.Semaphore(max(self.concurrency, _PHOTO_UPLOADS))
         self._photos = asyncio.Semaphore(_PHOTO_JOBS)
-        # The rows of a batch take 30 MB until its intent is written: the next one is cut after that.
-        self._unwritten = asyncio.Semaphore(1)
+        # The rows of a batch take 30 MB until they are packed for its intent: the next one is cut after that.
+        self._unpacked = asyncio.Semaphore(1)
 
     async def send_all(self, batches: Iterator[Batch]) -> None:
         """The next batch is only cut once there is room for it."""
@@ -174,13 +148,13 @@ class _Sender:
 
     async def _when_there_is_room(self, batches: Iterator[Batch]):  # type: ignore[no-untyped-def]
         while True:
-            await self._unwritten.acquire()
+            await self._unpacked.acquire()
             async with self._bulk:
                 batch = await asyncio.to_thread(next, batches, None)
             if batch is None:
                 return
             if not self._is_written_first(batch):
-                self._unwritten.release()
+                self._unpacked.release()
             room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
             await room.acquire()
             yield batch
@@ -194,7 +168,7 @@ class _Sender:
         room = self._photos if isinstance(batch, PhotoBatch) else self._bulk
         turn = ExitStack()
         if self._is_written_first(batch):
-            turn.callback(self._unwritten.release)
+            turn.callback(self._unpacked.release)
         try:
             if isinstance(batch, LineBatch | PhotoBatch):
                 changes = self.runtime.changes[self.step.address]
@@ -219,15 +193,15 @@ class _Sender:
         left = await delete_first(self.runtime, self.step, self.tally, sorted(keys))
         return without(batch, left, self.runtime.scratch) if left else batch
 
-    async def _deliver(self, batch: Batch, written: Callable[[], None]) -> None:
-        """Raises ApiError and its like for this batch alone; `written` is called once its rows are in the ledger."""
+    async def _deliver(self, batch: Batch, packed: Callable[[], None]) -> None:
+        """Raises ApiError and its like for this batch alone; `packed` is called once its rows take little room."""
         if isinstance(batch, LineBatch) and batch.staged:
             await stage(self.runtime, self.target.declared.sources, batch.staged)
         if isinstance(batch, LineBatch) and self.target.holds_categories_of_scenes:
             batch = await asyncio.to_thread(as_scene_categories, batch, self._is_scene)
-        sent = await asyncio.to_thread(self._prepare, batch, _job_type_of(batch, self.target))
-        batch.rows.clear()  # from here on they are in the ledger, and only looked up where something went wrong
-        written()
+        intent = await asyncio.to_thread(self._intent, batch, _job_type_of(batch, self.target))
+        packed()
+        sent = self._sent(intent, await noted(self.runtime.ledger.prepare, intent.batch))
         if isinstance(batch, MaskBatch):
             await deliver_masks(self.runtime, self.step, self.tally, sent, batch.masks, self.target.run_id)
             return
@@ -239,12 +213,12 @@ class _Sender:
                 self.runtime, sent.dataset_id, sent.job_type, lambda: self._upload(batch, sent.request_id)
             )
         except OutcomeUnknown:
-            self.runtime.ledger.unknown(sent.number)
+            await noted(self.runtime.ledger.unknown, sent.number)
             raise
         except ApiError:
-            self.runtime.ledger.finish(sent.number, BatchState.FAILED, doubtful=())
+            await noted(partial(self.runtime.ledger.finish, doubtful=()), sent.number, BatchState.FAILED)
             raise
-        self.runtime.ledger.submitted(sent.number, job_id)
+        await noted(self.runtime.ledger.submitted, sent.number, job_id)
         self.runtime.emit(JobSubmitted(self.step.address, self.step.id, job_id, len(sent.does), batch.size))
         await conclude(self.runtime, self.step, self.tally, sent, job_id)
 
@@ -259,43 +233,45 @@ class _Sender:
             verdict = await send_at_once(self.runtime, sent, batch.path, self.target.model_id)
         except ApiError:
             # Part of it may have been taken: all of it is in doubt, and sent again under the same keys.
-            self.runtime.ledger.unknown(sent.number)
-            self.runtime.ledger.finish(sent.number, BatchState.SETTLED)
+            await noted(self.runtime.ledger.unknown, sent.number)
+            await noted(self.runtime.ledger.finish, sent.number, BatchState.SETTLED)
             raise
         await write_down(self.runtime, self.step, self.tally, sent, verdict, job_id="", status="answered", begun=begun)
 
-    def _prepare(self, batch: Batch, job_type: str) -> Sent:
-        """The intent, durable before a byte leaves; no `job_type` where the answer will be the outcome."""
-        changes, uploaded = batch.rows, isinstance(batch, PhotoBatch)
-        request_id = self.runtime.new_id()
+    def _intent(self, batch: Batch, job_type: str) -> _Intent:
+        """What is about to be sent; no `job_type` where the answer will be the outcome. The batch loses its rows."""
+        changes = batch.rows
         stream = self.runtime.changes[self.step.address].stream
         assert stream is not None  # noqa: S101  (its changes come from it)
         changes.sort(key=_key)
+        places, keys, stamps = [row[0] for row in changes], [row[1] for row in changes], [row[2] for row in changes]
+        uploaded = {"uploaded": True} if isinstance(batch, PhotoBatch) else {}
         new = NewBatch(
             address=self.step.address,
             operation=self.operation,
-            request_id=request_id,
+            request_id=self.runtime.new_id(),
             job_type=job_type,
-            rows=[(row[1], row[2], row[0]) for row in changes],
-            sources=sorted({stream.source_of(bytes([source])) for source in {row[0][0] for row in changes}}),
-            details={"dataset_id": self.target.dataset_id, **({"uploaded": True} if uploaded else {})},
+            rows=Manifest.of_columns(keys, stamps, places),
+            sources=sorted({stream.source_of(bytes([source])) for source in set(map(itemgetter(0), places))}),
+            details={"dataset_id": self.target.dataset_id, **uploaded},
         )
-        number = self.runtime.ledger.prepare(new)
-        does = bytes([row[3] for row in changes])
-        lookup = partial(self.runtime.ledger.rows, number)
-        target = self.target
-        suspects = filter(None, (_suspect(row) for row in changes)) if job_type == JOB_TYPES[Kind.ITEMS] else ()
+        suspects = filter(None, map(_suspect, changes)) if job_type == JOB_TYPES[Kind.ITEMS] else ()
+        intent = _Intent(new, bytes([row[3] for row in changes]), tuple(suspects), stream.where)
+        changes.clear()  # from here on they are in the ledger, and only looked up where something went wrong
+        return intent
+
+    def _sent(self, intent: _Intent, number: int) -> Sent:
         return Sent(
             number,
-            request_id,
-            new.job_type,
-            target.dataset_id,
-            does,
-            lookup,
-            stream.where,
-            target.model_id,
-            tuple(suspects),
-            uploaded,
+            intent.batch.request_id,
+            intent.batch.job_type,
+            self.target.dataset_id,
+            intent.does,
+            partial(self.runtime.ledger.rows, number),
+            intent.where,
+            self.target.model_id,
+            intent.suspects,
+            bool(intent.batch.details.get("uploaded")),
         )
 
     async def _upload(self, batch: PhotoBatch | LineBatch | MetadataBatch, request_id: str) -> str:

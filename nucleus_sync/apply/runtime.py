@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from nucleus_sync.errors import NucleusSyncError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.spec.model import Spec
+
+T = TypeVar("T")
 
 JOB_DEADLINE = 6 * 3600.0
 """Seconds after which a job that doesn't end is left to the next run."""
@@ -93,6 +95,19 @@ class StepTally:
             confirmed = self.counts["create"] + self.counts["update"] + self.counts["resent"] + self.counts["delete"]
             return "partial" if confirmed else "failed"
         return "partial" if self.counts["rejected"] else "done"
+
+
+async def noted(write: Callable[..., T], *values: Any) -> T:
+    """What a write to the ledger gives, done in a thread: others go on sending while it takes its time, or waits.
+
+    It ends before this does, also when the apply is stopped meanwhile: what happened is written down.
+    """
+    writing = asyncio.ensure_future(asyncio.to_thread(write, *values))
+    try:
+        return await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
 
 
 def records(number: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from nucleus_sync.ledger import known, manifest, rejections, streams
+from nucleus_sync.ledger.bulk import Stamped
 from nucleus_sync.ledger.database import Transaction
 from nucleus_sync.ledger.journal import (
     OPEN_STATES,
@@ -21,7 +22,7 @@ from nucleus_sync.ledger.journal import (
     leaves_doubt,
     next_state,
 )
-from nucleus_sync.ledger.manifest import BatchRow
+from nucleus_sync.ledger.manifest import BatchRow, Manifest
 from nucleus_sync.ledger.rejections import Rejection
 
 
@@ -46,8 +47,8 @@ class NewBatch:
     request_id: str
     job_type: str
     """As Nucleus lists it (docs/wire.md §7.4); empty where the call's own answer is the outcome."""
-    rows: Sequence[BatchRow]
-    """Key, stamp and locator of each record, best sorted by key."""
+    rows: Sequence[BatchRow] | Manifest
+    """Key, stamp and locator of each record, best sorted by key; packed already where they are many."""
     sources: Sequence[str] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -79,7 +80,7 @@ _COLUMNS = (
 )
 
 
-def prepare(tx: Transaction, batch: NewBatch) -> int:
+def prepare(tx: Transaction, batch: NewBatch, rows: Manifest) -> int:
     """Write down what is about to be sent; the batch's number."""
     streams.make(tx, batch.address)
     number = tx.conn.execute(
@@ -93,11 +94,11 @@ def prepare(tx: Transaction, batch: NewBatch) -> int:
             batch.job_type,
             _json(list(batch.sources)),
             _json(batch.details),
-            len(batch.rows),
+            rows.count,
             tx.now,
         ),
     ).fetchone()[0]
-    tx.conn.execute("INSERT INTO manifests VALUES (?, ?)", (number, manifest.pack(batch.rows)))
+    tx.conn.execute("INSERT INTO manifests VALUES (?, ?)", (number, rows.contents))
     return int(number)
 
 
@@ -128,17 +129,17 @@ def finish(
     """End a batch, and let the known records say what it did."""
     batch = get(tx.conn, number)
     next_state(batch.state, finishing_move(state, has_job=bool(batch.job_type)))
-    sent = _known_rows(tx.conn, number)
+    sent = _sent(tx.conn, number)
     if doubtful is None:
-        doubtful = {row[0] for row in sent} if leaves_doubt(batch.state, state) else ()
+        doubtful = set(sent.keys) if leaves_doubt(batch.state, state) else ()
     excepted = {one.key for one in refused}.union(doubtful)
-    good = sent if not excepted else [row for row in sent if row[0] not in excepted]
+    good = sent.without(excepted) if excepted else sent
     if state is BatchState.FAILED:
-        good = []
+        good = Stamped((), b"")
     stream = streams.make(tx, batch.address)
     if good:
         _carry_out(tx, batch, stream, good)
-    known.confirm(tx, stream, sorted(instead))
+    known.confirm(tx, stream, Stamped.of(sorted(instead)))
     _leave_in_doubt(tx, batch, stream, sorted(doubtful))
     rejections.add(tx, stream, refused)
     tx.conn.execute("DELETE FROM manifests WHERE batch = ?", (number,))
@@ -148,22 +149,21 @@ def finish(
     )
 
 
-def _carry_out(tx: Transaction, batch: Batch, stream: int, good: Sequence[known.Row]) -> None:
+def _carry_out(tx: Transaction, batch: Batch, stream: int, good: Stamped) -> None:
     match batch.operation:
         case Operation.INGEST | Operation.PROBE:
             known.confirm(tx, stream, good)
-            rejections.forget(tx, stream, (row[0] for row in good))
-            rejections.wake(tx, batch.address, (row[0] for row in good))
+            rejections.forget(tx, stream, good.keys)
+            rejections.wake(tx, batch.address, good.keys)
             tx.conn.executemany(
                 "INSERT OR IGNORE INTO probed VALUES (?, ?)", [(stream, source) for source in batch.sources]
             )
         case Operation.CLEAR:
-            known.forget_items(tx, stream, [row[0] for row in good])
+            known.forget_items(tx, stream, good.keys)
         case Operation.DELETE:
-            items = [row[0] for row in good]
             for each in _touched(tx, batch, stream):
-                known.forget_items(tx, each, items)
-                rejections.forget_items(tx, each, items)
+                known.forget_items(tx, each, good.keys)
+                rejections.forget_items(tx, each, good.keys)
 
 
 def _leave_in_doubt(tx: Transaction, batch: Batch, stream: int, keys: Sequence[bytes]) -> None:
@@ -219,9 +219,9 @@ def rows(conn: sqlite3.Connection, number: int) -> list[BatchRow]:
     return [] if row is None else manifest.unpack(row[0])
 
 
-def _known_rows(conn: sqlite3.Connection, number: int) -> list[known.Row]:
+def _sent(conn: sqlite3.Connection, number: int) -> Stamped:
     row = conn.execute("SELECT contents FROM manifests WHERE batch = ?", (number,)).fetchone()
-    return [] if row is None else manifest.unpack_known(row[0])
+    return Stamped((), b"") if row is None else Stamped(*manifest.unpack_known(row[0]))
 
 
 def note_job(tx: Transaction, job_id: str, address: str, job_type: str) -> None:

@@ -47,13 +47,23 @@ class Transaction:
 class Database:
     """An open ledger file. Safe to use from several threads; what they do is done one after the other."""
 
-    def __init__(self, conn: sqlite3.Connection, path: Path | None, clock: Clock, *, writable: bool) -> None:
+    def __init__(
+        self,
+        conn: sqlite3.Connection,
+        path: Path | None,
+        clock: Clock,
+        *,
+        writable: bool,
+        beside: sqlite3.Connection | None = None,
+    ) -> None:
+        """`beside` is a connection that reads while the other is in a transaction, where the file allows that."""
         self.path = path
         self.writable = writable
         self.fence: int | None = None
         """Generation of the lease that this process holds: every transaction makes sure that it still does."""
         self.warnings: list[str] = []
         self._conn = conn
+        self._beside = beside
         self._clock = clock
         self._turn = threading.RLock()
 
@@ -72,7 +82,7 @@ class Database:
             self._conn.execute("BEGIN IMMEDIATE")
             try:
                 if self.fence is not None:
-                    self._check_fence()
+                    self._check_fence(self._conn)
                 yield Transaction(self._conn, self._clock())
                 self._conn.execute("COMMIT")
             except BaseException:
@@ -105,6 +115,8 @@ class Database:
     def close(self) -> None:
         """Close the file. The write-ahead log goes into it, or whoever opens it next takes its writer for dead."""
         with self._turn:
+            if self._beside is not None:
+                self._beside.close()
             if self.writable:
                 with suppress(sqlite3.Error):  # somebody who reads just now does no harm: it is tried, not waited for
                     self._conn.execute("PRAGMA busy_timeout=0")
@@ -113,12 +125,17 @@ class Database:
 
     def assure_fence(self) -> None:
         """Raise Locked when this process took the lock and somebody has taken it away since."""
-        if self.fence is not None:
-            with self.reading():
-                self._check_fence()
+        if self.fence is None:
+            return
+        if self._beside is None:
+            with self.reading() as conn:
+                self._check_fence(conn)
+        else:  # asked before every request, by the loop that sends them all: it must not wait for a transaction
+            with translated(self.path):
+                self._check_fence(self._beside)
 
-    def _check_fence(self) -> None:
-        row = self._conn.execute("SELECT generation, owner, host, pid FROM lease").fetchone()
+    def _check_fence(self, conn: sqlite3.Connection) -> None:
+        row = conn.execute("SELECT generation, owner, host, pid FROM lease").fetchone()
         if row is None or row[0] != self.fence:
             taker = f"{row[1]} (pid {row[3]} on {row[2]})" if row and row[1] else "somebody"
             raise Locked(f"the lock was taken away from this process by {taker}", fix="start again when it is done")
@@ -152,7 +169,7 @@ def open_database(
         except BaseException:
             conn.close()
             raise
-    database = Database(conn, path, clock, writable=True)
+    database = Database(conn, path, clock, writable=True, beside=None if network else _connect(str(path)))
     if network:
         database.warnings.append(
             f"{path} lies on a network file system ({network}): locks may not reach other hosts; use a local disk"
@@ -238,6 +255,7 @@ def _prepare(conn: sqlite3.Connection, network: str | None) -> None:
     conn.execute("PRAGMA synchronous=FULL")
     conn.execute("PRAGMA wal_autocheckpoint=4000")  # 32 MB: a batch of 100,000 records stays in one log
     conn.execute("PRAGMA journal_size_limit=67108864")
+    conn.execute("PRAGMA secure_delete=OFF")  # some builds overwrite with zeros, through the log, whatever is deleted
 
 
 def _is_empty(conn: sqlite3.Connection) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 
-from nucleus_sync.ledger import streams
+from nucleus_sync.ledger import bulk, streams
+from nucleus_sync.ledger.bulk import Stamped
 from nucleus_sync.ledger.database import Database, Transaction
 from nucleus_sync.records.fingerprint import CONTENT_UNKNOWN, MAYBE_THERE, STAMP_SIZE
 
@@ -18,8 +18,6 @@ Row = tuple[bytes, bytes]
 """Key and stamp."""
 
 _PAGE = 2_000  # a page that fits the processor's cache is read fastest
-_TOGETHER = 64
-"""Rows that one statement inserts: that takes a third less time than one by one, and more of them gain nothing."""
 
 
 def in_doubt(stamp: bytes) -> bool:
@@ -79,37 +77,41 @@ def span(item: bytes) -> tuple[bytes, bytes]:
     return item, item + b"\x01"
 
 
-def confirm(tx: Transaction, stream: int, rows: Sequence[Row]) -> None:
-    """Insert or replace. Rows that are sorted by key cost half as much."""
-    if not rows:
+def confirm(tx: Transaction, stream: int, records: Stamped) -> None:
+    """Insert or replace. Records that are sorted by key cost half as much."""
+    if not records:
         return
-    fewer_maybes = _drop_maybes(tx, stream, rows)
-    if _looks_known(tx, stream, rows):
-        added = 0 if touch(tx, stream, rows) == len(rows) else _insert(tx, stream, rows)
+    fewer_maybes = _drop_maybes(tx, stream, records.keys)
+    if _looks_known(tx, stream, records.keys):
+        added = 0 if touch(tx, stream, records) == len(records) else _insert(tx, stream, records)
     else:
-        added = _insert(tx, stream, rows)
-        if added < len(rows):
-            touch(tx, stream, rows)
+        added = _insert(tx, stream, records)
+        if added < len(records):
+            touch(tx, stream, records)
     streams.moved(tx, stream, count=added, maybes=-fewer_maybes)
 
 
-def touch(tx: Transaction, stream: int, rows: Iterable[Row]) -> int:
+def touch(tx: Transaction, stream: int, records: Stamped) -> int:
     """Replace the stamps of confirmed records; how many there are.
 
     By itself, for records that say the same in other bytes: to a plan, nothing happened.
     """
     before = tx.conn.total_changes
-    tx.conn.executemany(
-        f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1 AND stamp <> zeroblob({STAMP_SIZE})", rows
+    # An UPDATE with FROM would look through all of `known` for each record; CROSS JOIN keeps the order that is written.
+    tx.conn.execute(
+        f"INSERT INTO known SELECT {stream:d}, before.key, {bulk.STAMP} FROM {bulk.EACH} CROSS JOIN known AS before"
+        f" WHERE before.stream = {stream:d} AND before.key = {bulk.KEY} AND before.stamp <> zeroblob({STAMP_SIZE})"
+        " ON CONFLICT DO UPDATE SET stamp = excluded.stamp",
+        records.bound(),
     )
     return tx.conn.total_changes - before
 
 
 def forget(tx: Transaction, stream: int, keys: Iterable[bytes]) -> int:
     """Forget records that Nucleus no longer holds; how many there were."""
-    wanted = [(key,) for key in keys]
+    wanted = list(keys)
     maybes = _drop_maybes(tx, stream, wanted)
-    gone = _delete(tx, f"DELETE FROM known WHERE stream = {stream:d} AND key = ?", wanted)
+    gone = _delete(tx, f"DELETE FROM known WHERE stream = {stream:d} AND key = ?", [(key,) for key in wanted])
     if maybes or gone:
         streams.moved(tx, stream, count=-gone, maybes=-maybes)
     return maybes + gone
@@ -128,14 +130,14 @@ def forget_items(tx: Transaction, stream: int, items: Iterable[bytes]) -> int:
 
 def doubt(tx: Transaction, stream: int, keys: Iterable[bytes]) -> None:
     """Records that were sent with unknown outcome: new ones may be there, known ones may have changed."""
-    rows = [(key, MAYBE_THERE) for key in keys]
-    if not rows:
+    wanted = list(keys)
+    if not wanted:
         return
-    added = _insert(tx, stream, rows)
-    if added < len(rows):
+    added = _insert(tx, stream, Stamped(wanted, MAYBE_THERE * len(wanted)))
+    if added < len(wanted):
         tx.conn.executemany(
             f"UPDATE known SET stamp = ?2 WHERE stream = {stream:d} AND key = ?1 AND stamp <> ?3",
-            ((key, CONTENT_UNKNOWN, MAYBE_THERE) for key, _ in rows),
+            ((key, CONTENT_UNKNOWN, MAYBE_THERE) for key in wanted),
         )
     streams.moved(tx, stream, maybes=added)
 
@@ -152,37 +154,27 @@ def doubt_items(tx: Transaction, stream: int, items: Iterable[bytes]) -> None:
         streams.moved(tx, stream, count=-turned, maybes=turned)
 
 
-def _looks_known(tx: Transaction, stream: int, rows: Sequence[Row]) -> bool:
+def _looks_known(tx: Transaction, stream: int, keys: Sequence[bytes]) -> bool:
     """A guess that saves one of two passes: batches are mostly all new, or all changes."""
     query = f"SELECT 1 FROM known WHERE stream = {stream:d} AND key = ?"
-    sample = (rows[0], rows[len(rows) // 2], rows[-1])
-    return all(tx.conn.execute(query, row[:1]).fetchone() for row in sample)
+    sample = (keys[0], keys[len(keys) // 2], keys[-1])
+    return all(tx.conn.execute(query, (key,)).fetchone() for key in sample)
 
 
-def _insert(tx: Transaction, stream: int, rows: Sequence[Row]) -> int:
-    # The stream's number stands in the text so that rows can be handed over as they are.
-    row = f"({stream:d}, ?, ?)"
-    insert = "INSERT OR IGNORE INTO known VALUES "
+def _insert(tx: Transaction, stream: int, records: Stamped) -> int:
     before = tx.conn.total_changes
-    even = len(rows) - len(rows) % _TOGETHER
-    tx.conn.executemany(insert + ", ".join([row] * _TOGETHER), _flat(rows, even))
-    tx.conn.executemany(insert + row, rows[even:])
+    tx.conn.execute(
+        f"INSERT OR IGNORE INTO known SELECT {stream:d}, {bulk.KEY}, {bulk.STAMP} FROM {bulk.EACH}", records.bound()
+    )
     return tx.conn.total_changes - before
 
 
-def _flat(rows: Sequence[Row], end: int) -> Iterator[list[bytes]]:
-    """Keys and stamps in turn, for as many rows as go together, up to `end`."""
-    for start in range(0, end, _TOGETHER):
-        yield list(chain.from_iterable(rows[start : start + _TOGETHER]))
-
-
-def _drop_maybes(tx: Transaction, stream: int, rows: Sequence[tuple[bytes, ...]]) -> int:
-    """Forget those of these rows that were in doubt; a row begins with its key."""
+def _drop_maybes(tx: Transaction, stream: int, keys: Sequence[bytes]) -> int:
+    """Forget those of these records that were in doubt."""
     if not _maybes(tx, stream):
         return 0
-    keys = [row[:1] for row in rows]
     where = f"stream = {stream:d} AND key = ? AND stamp = zeroblob({STAMP_SIZE})"
-    return _delete(tx, f"DELETE FROM known WHERE {where}", keys)
+    return _delete(tx, f"DELETE FROM known WHERE {where}", [(key,) for key in keys])
 
 
 def _maybes(tx: Transaction, stream: int) -> int:

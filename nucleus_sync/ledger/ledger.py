@@ -11,11 +11,12 @@ from typing import Any, Self
 from nucleus_sync.errors import LedgerError
 from nucleus_sync.ledger import batches, disk, history, known, problems, rejections, resources, streams, tidy
 from nucleus_sync.ledger.batches import Batch, NewBatch
+from nucleus_sync.ledger.bulk import Stamped
 from nucleus_sync.ledger.database import CACHE_KB, Clock, Database, open_database, open_to_read
 from nucleus_sync.ledger.history import Result, Run
 from nucleus_sync.ledger.journal import BatchState
 from nucleus_sync.ledger.known import Row
-from nucleus_sync.ledger.manifest import BatchRow
+from nucleus_sync.ledger.manifest import BatchRow, Manifest
 from nucleus_sync.ledger.rejections import Rejection
 from nucleus_sync.ledger.resources import Creation, Resource
 from nucleus_sync.ledger.streams import Standing, StreamState
@@ -232,12 +233,12 @@ class Ledger:
     def touch(self, address: str, rows: Iterable[Row]) -> None:
         """Replace stamps of records whose bytes changed and whose content did not; moves no plan."""
         with self.database.transaction() as tx:
-            known.touch(tx, streams.make(tx, address), rows)
+            known.touch(tx, streams.make(tx, address), Stamped.of(rows))
 
     def adopt(self, address: str, rows: Iterable[Row]) -> None:
         """Take rows for known because Nucleus was seen to hold them; sorted rows are faster."""
         with self.database.transaction() as tx:
-            known.confirm(tx, streams.make(tx, address), list(rows))
+            known.confirm(tx, streams.make(tx, address), Stamped.of(rows))
         self._checkpoint("records adopted")
 
     def doubt(self, address: str, keys: Iterable[bytes]) -> None:
@@ -265,8 +266,9 @@ class Ledger:
 
     def prepare(self, batch: NewBatch) -> int:
         """Durable intent: call it before the first byte is sent. The batch's number."""
+        rows = batch.rows if isinstance(batch.rows, Manifest) else Manifest.of(batch.rows)
         with self.database.transaction() as tx:
-            number = batches.prepare(tx, batch)
+            number = batches.prepare(tx, batch, rows)
         self._checkpoint("batch prepared")
         return number
 

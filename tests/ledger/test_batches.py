@@ -10,7 +10,7 @@ from nucleus_sync.ledger.batches import NewBatch
 from nucleus_sync.ledger.journal import BatchState, IllegalMove
 from nucleus_sync.ledger.known import CONTENT_UNKNOWN, MAYBE_THERE
 from nucleus_sync.ledger.ledger import Ledger
-from nucleus_sync.ledger.manifest import BatchRow, pack, unpack
+from nucleus_sync.ledger.manifest import BatchRow, Manifest, unpack
 from nucleus_sync.ledger.rejections import Rejection
 
 ITEMS = "dataset.street.items"
@@ -216,9 +216,9 @@ def test_batches_are_listed_newest_first(ledger: Ledger) -> None:
 
 def test_a_manifest_comes_back_as_it_was() -> None:
     sent = rows(b"a", b"\x00\xff", b"b" * 300)
-    assert (unpack(pack(sent)), unpack(pack([]))) == (sent, [])
+    assert (unpack(Manifest.of(sent).contents), unpack(Manifest.of([]).contents)) == (sent, [])
 
 
 def test_a_manifest_takes_no_stamp_of_another_size() -> None:
     with pytest.raises(ValueError, match="24 bytes"):
-        pack([(b"a", b"short", b"")])
+        Manifest.of([(b"a", b"short", b"")])

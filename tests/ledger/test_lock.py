@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,26 @@ def test_force_takes_the_lock_of_the_living_whose_writes_are_then_refused(ledger
     assert child.returncode != 0
     assert "the lock was taken away from this process by bob" in errors
     assert ledger.count("dataset.street.items") == 0
+
+
+def test_asking_whether_the_lock_is_still_held_waits_for_no_transaction(ledger: Ledger) -> None:
+    """It is asked before every request by the loop that sends them all."""
+    begun, asked = threading.Event(), threading.Event()
+    answered_within = []
+
+    def write() -> None:
+        with ledger.database.transaction():
+            begun.set()
+            answered_within.append(asked.wait(20))
+
+    with Lock(ledger):
+        thread = threading.Thread(target=write)
+        thread.start()
+        begun.wait(20)
+        ledger.assure_held()
+        asked.set()
+        thread.join()
+    assert answered_within == [True]
 
 
 def test_a_lock_given_back_leaves_nothing_to_take_over(ledger: Ledger) -> None:

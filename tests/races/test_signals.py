@@ -20,6 +20,8 @@ from nucleus_sync.ledger.ledger import Ledger
 from . import slow
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
+BATCHES = 4
+"""Of the town's items, which are sent side by side."""
 SECONDS = 50.0
 """Less than the source takes that never ends (slow.py), and enough for a busy machine."""
 
@@ -82,7 +84,7 @@ def test_an_apply_that_waits_for_jobs(
     place.emulator.inject([{"match": {"job": "uploadDatasetItems"}, "effect": {"slow": 4.0}}])
     process = started("-m", "nucleus_sync", "-C", str(place.project), "apply", "--auto-approve")
     deadline = time.monotonic() + 90
-    while open_batches(place) < 2 and process.poll() is None:
+    while open_batches(place) < BATCHES and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     sent = len(place.emulator.requests())
