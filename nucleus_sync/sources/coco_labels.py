@@ -49,6 +49,7 @@ TOGETHER = 4096
 _MOST_PARTS = 0xFFFF
 _TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
 """What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
+_PROVISIONAL = PROVISIONAL.decode()
 _ONE: Sequence[int] = (0,)
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -130,13 +131,14 @@ class Labels:
         """
         pack, notes, shaping = LOCATOR.pack, Notes(), self.rules.shaping
         widths, heights = self.images.widths, self.images.heights
-        may_be_plain = self.rules.metadata is None
+        may_be_plain, is_templated = self.rules.metadata is None, self.rules.annotation_id is not None
         prefix, image = b"", ("", 0.0, 0.0)
         for label, raw, offset, length, index, place, category, digest, key, item in self._homed(
             strictly, report, which
         ):
             if item is not prefix:
                 prefix, image = item, (item[: -len(ANNOTATION)].decode(), widths[place], heights[place])
+            waits = (label.id is None or label.id == "") and not is_templated
             is_strict, parts = label.__class__ is Label, _ONE
             if not is_strict:
                 parts = range(self._parts(raw, offset, category))
@@ -144,15 +146,15 @@ class Labels:
                 parts = range(min(part_count(label, category, shaping), _MOST_PARTS))
             for part in parts:
                 own, locator = part_key(key, part) if part else key, pack(offset, length, index, part)
-                wanted = item + PROVISIONAL if UNNUMBERED in own else own
-                own_id = wanted[len(item) :].decode()
+                own_id = _PROVISIONAL if waits else own[len(item) :].decode()
                 record: Record | None = None
                 if is_strict and may_be_plain:
                     record = plain_record(label, part, category.label, image, own_id, shaping)
                 if record is None:
                     frame = Frame(category, *image, own_id, part)
                     whole = label if is_strict else self.decoded(raw, offset, notes)
-                    record = self._record(wanted, whole, raw, offset, index, frame, notes, partial(say, locator))
+                    wanted, told = item + own_id.encode(), partial(say, locator)
+                    record = self._record(wanted, whole, raw, offset, index, frame, notes, told)
                     notes = notes.cleared()
                 yield own, digest, locator, record
 
@@ -180,7 +182,7 @@ class Labels:
                 if keys.image_id != image_id:  # most files keep an image's labels together
                     image_id = keys.image_id
                     place = find_image(image_id)
-                    prefix = bytes(names[starts[place] : starts[place + 1]]) + ANNOTATION if place >= 0 else b""
+                    prefix = names[starts[place] : starts[place + 1]] + ANNOTATION if place >= 0 else b""
                     image_seed = seeds[place] if place >= 0 else 0
                 category = find_category(keys.category_id)
                 if place < 0 or category is None:
@@ -192,6 +194,8 @@ class Labels:
                 own = keys.id
                 if own.__class__ is int and not is_templated:
                     key = b"%b%d" % (prefix, own)
+                elif own is None and not is_templated and keys.__class__ is Label:
+                    key = prefix[: -len(ANNOTATION)] + UNNUMBERED + order_of(keys, category, digest)
                 else:
                     made = self._key(keys, raw, offset, index, prefix, category, digest, report)
                     if made is None:

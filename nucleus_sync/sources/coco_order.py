@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from nucleus_sync.records.key import is_unnumbered
 from nucleus_sync.sources.coco_categories import Category
@@ -24,7 +25,12 @@ def order_of(label: Label, category: Category, digest: bytes) -> bytes:
     packed = _pack_numbers(-x, -y, -width, -height, -score)
     if not packed[0] & packed[8] & packed[16] & packed[24] & packed[32] & 0x80:
         packed = b"".join(map(sortable, (x, y, width, height, score)))
-    return b"%b\x00%b%b" % (category.label.encode(errors="replace"), packed, digest)
+    return _beginning(category.label) + packed + digest
+
+
+@lru_cache(10_000)
+def _beginning(label: str) -> bytes:
+    return label.encode(errors="replace") + b"\x00"
 
 
 def _extent(label: Label) -> tuple[float, float, float, float]:
