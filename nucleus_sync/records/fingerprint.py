@@ -143,13 +143,13 @@ def _of_shape(tag: str, shape: Any) -> bytes:
     """The content hash of a polygon or a box."""
     geometry, label, metadata = _encode((tag, shape.geometry)), shape.label, shape.metadata
     before, parts = _label_and(label, metadata) if metadata else _label_alone(label)
-    if (
-        shape.confidence is UNSET is shape.class_pdf
-        and shape.track_reference_id is None is shape.task_id is shape.embedding_vector
-    ):
+    confidence = shape.confidence
+    if not (shape.class_pdf is UNSET and shape.track_reference_id is None is shape.task_id is shape.embedding_vector):
+        attributes, last = _hashed(_attributes(shape))
+    elif confidence is UNSET:
         attributes, last = _NO_ATTRIBUTES
     else:
-        attributes, last = _hashed(_attributes(shape))
+        attributes, last = _hashed((confidence, None, None, None, None))
     whole = xxh3_64_digest(geometry + before + attributes, VERSION)
     return whole + xxh3_64_digest(geometry)[:2] + parts + last
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from nucleus_sync.records.annotation import Box, Category, Mask, MultiCategory, Polygon
@@ -28,6 +29,7 @@ KeepLines = Callable[[bytes], int | None]
 """Puts lines at the end of a file and says where they begin; None where there is no room for them."""
 _NO_TYPES: Types = ()
 _SHAPES = frozenset({Polygon, Box})
+_METADATA = attrgetter("metadata")
 _REMOTE = frozenset({Item, LidarScene, VideoScene})
 _UPLOADED = frozenset({LocalItem, PaintedMask})
 _STANDING_ALONE = frozenset({*_REMOTE, LocalItem})
@@ -131,20 +133,17 @@ class _Found:
             self.lines += map(sent_line, records)
         elif is_kept:
             self.lines += [b"" if record.__class__ in _UPLOADED else sent_line(record) for record in records]
-        is_shape = kinds <= _SHAPES
-        for number, record in enumerate(records, first):
-            metadata = record.metadata if is_shape else _metadata(record)
-            if metadata:
-                self.types[number] = _types(tuple(metadata), tuple(map(type, metadata.values())))
-        if not is_shape:
+        if not kinds <= _SHAPES or any(map(_METADATA, records)):  # most shapes have none
             self._note(records, first, taxonomies)
 
     def _note(self, records: Sequence[Any], first: int, taxonomies: Mapping[str, Collection[str]]) -> None:
-        """Note what is to be known of records beside boxes and polygons."""
+        """Note what is to be known of records beside their content."""
         for number, record in enumerate(records, first):
             kind = record.__class__
-            if kind in _STANDING_ALONE and (metadata := _metadata(record)):
-                self.names.add(tuple(metadata))
+            if metadata := _metadata(record):
+                self.types[number] = _types(tuple(metadata), tuple(map(type, metadata.values())))
+                if kind in _STANDING_ALONE:
+                    self.names.add(tuple(metadata))
             if kind in _REMOTE or (kind is LocalItem and record.is_staged):
                 self.remote.add(number)
             elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
