@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,6 +120,17 @@ def test_boxes_and_polygons_are_hashed_as_it_is_written_down(record: Box | Polyg
     parts = [pack((tag, record.geometry)), pack(record.label), pack_metadata(record.metadata), pack(attributes)]
     hashed = xxh3_64_digest(b"\x00".join(parts), VERSION) + b"".join(xxh3_64_digest(part)[:2] for part in parts)
     assert content_hash(record) == hashed
+
+
+def test_sent_lines_leave_nothing_in_memory() -> None:
+    item = Item(reference_id="a", image_url="s3://b/a")
+    tracemalloc.start()
+    try:
+        for _ in range(2_000):
+            sent_line(item)
+        assert tracemalloc.get_traced_memory()[0] < 20_000
+    finally:
+        tracemalloc.stop()
 
 
 @settings(deadline=None)
