@@ -1,4 +1,4 @@
-"""Keys and stamps that are handed to SQLite at once, so that one statement works through them without Python.
+"""Keys and stamps that are handed to SQLite at once, so that a statement works through thousands without Python.
 
 A statement that takes row after row from Python asks for the interpreter's lock after each. While another thread
 computes, it waits up to 5 ms for it every time: inserting a million records, 64 to a statement, takes 1.3 s alone, and
@@ -8,7 +8,7 @@ keys as JSON, and `json_each` makes rows of them again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, compress
 from operator import add
@@ -20,6 +20,7 @@ from nucleus_sync.records.fingerprint import STAMP_SIZE
 
 _LENGTH = 24
 """Bits of a place that say how long the key is; those above say where it begins."""
+_TOGETHER = 1 << 14
 
 EACH = "json_each(?3) AS each"
 KEY = f"substr(?1, (each.value >> {_LENGTH}) + 1, each.value & {(1 << _LENGTH) - 1})"
@@ -53,10 +54,17 @@ class Stamped:
         each = (self.stamps[start : start + STAMP_SIZE] for start in range(0, len(self.stamps), STAMP_SIZE))
         return Stamped(list(compress(self.keys, stays)), b"".join(compress(each, stays)))
 
-    def bound(self) -> tuple[bytes, bytes, str]:
-        """The values ?1, ?2 and ?3 of a statement."""
-        lengths = list(map(len, self.keys))
-        if max(lengths, default=0) >> _LENGTH:
-            raise ValueError(f"a key has less than {1 << _LENGTH} bytes")
-        starts = [start << _LENGTH for start in accumulate(lengths[:-1], initial=0)]
-        return b"".join(self.keys), self.stamps, msgspec.json.encode(list(map(add, starts, lengths))).decode()
+    def bound(self) -> Iterator[tuple[bytes, bytes, str]]:
+        """The values ?1, ?2 and ?3 of a statement, in portions: of a whole batch their making would take 20 MB."""
+        for start in range(0, len(self.keys), _TOGETHER):
+            keys = self.keys[start : start + _TOGETHER]
+            stamps = self.stamps[start * STAMP_SIZE : (start + _TOGETHER) * STAMP_SIZE]
+            yield b"".join(keys), stamps, msgspec.json.encode(_places(keys)).decode()
+
+
+def _places(keys: Sequence[bytes]) -> list[int]:
+    lengths = list(map(len, keys))
+    if max(lengths) >> _LENGTH:
+        raise ValueError(f"a key has less than {1 << _LENGTH} bytes")
+    starts = [start << _LENGTH for start in accumulate(lengths[:-1], initial=0)]
+    return list(map(add, starts, lengths))

@@ -98,7 +98,7 @@ def touch(tx: Transaction, stream: int, records: Stamped) -> int:
     """
     before = tx.conn.total_changes
     # An UPDATE with FROM would look through all of `known` for each record; CROSS JOIN keeps the order that is written.
-    tx.conn.execute(
+    tx.conn.executemany(
         f"INSERT INTO known SELECT {stream:d}, before.key, {bulk.STAMP} FROM {bulk.EACH} CROSS JOIN known AS before"
         f" WHERE before.stream = {stream:d} AND before.key = {bulk.KEY} AND before.stamp <> zeroblob({STAMP_SIZE})"
         " ON CONFLICT DO UPDATE SET stamp = excluded.stamp",
@@ -163,7 +163,7 @@ def _looks_known(tx: Transaction, stream: int, keys: Sequence[bytes]) -> bool:
 
 def _insert(tx: Transaction, stream: int, records: Stamped) -> int:
     before = tx.conn.total_changes
-    tx.conn.execute(
+    tx.conn.executemany(
         f"INSERT OR IGNORE INTO known SELECT {stream:d}, {bulk.KEY}, {bulk.STAMP} FROM {bulk.EACH}", records.bound()
     )
     return tx.conn.total_changes - before
