@@ -36,6 +36,8 @@ def taken_as_new(
     for each in found:
         changes.adopt_new(each.changes, each.records, each.digest)
         present.adopt(each.present)
+        if changes.kept is not None:
+            changes.kept.count(each.kept)
         for row in each.remote:
             changes.note_remote(Change(*row))
     for problem in gathered.said():

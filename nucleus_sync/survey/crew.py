@@ -61,12 +61,11 @@ class Crew:
             _send(member, ("open", readers, str(kind), opening))
 
     def scanned(
-        self, number: int, stretches: Iterable[Stretch], reads_ahead: Callable[[], bool], lines: KeptLines | None
+        self, number: int, stretches: Iterable[Stretch], reads_ahead: Callable[[], bool], *, keep: bool
     ) -> Iterator[Shelved]:
-        """The stretches of one of the readers in their order, laid on shelves."""
+        """The stretches of one of the readers in their order, laid on shelves, with lines if these are to be kept."""
 
         def ask(stretch: Stretch, _: Path) -> Question[Shelved]:
-            keep = None if lines is None else lines.has_room
             message = ("read along", number, stretch.part, keep) if reads_ahead() else ("scan", number, stretch.part)
             return message, lambda answer: Shelved(*answer)
 

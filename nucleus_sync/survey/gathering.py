@@ -29,13 +29,14 @@ class Gathering:
     """Layers on the shelves, and what was found out beside."""
 
     def __init__(self, folder: Path, crew: Crew, *, has_lines: bool) -> None:
+        self.has_lines = has_lines
+        """Whether the lines of a new stream are kept."""
         self.is_plain = True
         """Whether a new stream can be taken as it is: nothing needs to be seen beside other records so far."""
         self.types: list[tuple[Types, bytes]] = []
         """Sorts of metadata in the order of the files, each with the place of a record that has it."""
         self.names: set[tuple[str, ...]] = set()
         self._crew = crew
-        self._has_lines = has_lines
         self._folder = folder
         self._shelves = Shelves(folder)
         self._layers: list[Layer] = []
@@ -74,7 +75,7 @@ class Gathering:
     def finished(self, *, stand_alone: bool) -> list[Finished] | None:
         """All changes, if the records can be taken as they are; `stand_alone` where these are items themselves."""
         found: list[Finished] = []
-        for each in self._crew.finished(self._spans(), stand_alone=stand_alone, has_lines=self._has_lines):
+        for each in self._crew.finished(self._spans(), stand_alone=stand_alone, has_lines=self.has_lines):
             if each is None or len(self._renamed) > _MOST_RENAMED:
                 return None
             self._renamed.update(each.renamed)

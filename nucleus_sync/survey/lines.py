@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 from typing import IO, BinaryIO
 
-_MOST = 4 << 30
+_MOST = 16 << 30
 """Bytes that are kept of one run; what lies behind them is read again when it is sent."""
-_OF_FREE_DISK = 4
+_LINE = 500
+"""Bytes of a record's line, roughly: those of a polygon."""
+_OF_FREE_DISK = 8
+"""For a while they lie on the disk twice: where they were read, and where they are sent from."""
 _FILE = 48
 """A place is the number of a file, then 48 bits of offset: the reading processes write a file each."""
 _COPIED = 1 << 20
@@ -53,6 +56,10 @@ class KeptLines:
     def has_room(self) -> bool:
         """Whether more may be kept."""
         return self._room > 0
+
+    def has_room_for(self, records: int) -> bool:
+        """Whether all of so many may be kept, as far as that can be told before they were read."""
+        return records * _LINE < self._room
 
     def count(self, size: int) -> None:
         """Note that this many bytes were kept."""

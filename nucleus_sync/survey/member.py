@@ -119,7 +119,7 @@ class Member:
     def _scan(self, number: int, part: Any) -> tuple[Any, ...]:
         return tuple(self._shelf().scanned(self._readers[number], self._kind, bytes([number]), part))
 
-    def _read_along(self, number: int, part: Any, keep: bool | None) -> tuple[Any, ...]:
+    def _read_along(self, number: int, part: Any, keep: bool) -> tuple[Any, ...]:
         reader, prefix = self._readers[number], bytes([number])
         return tuple(self._shelf().read(reader, self._kind, prefix, part, self._taxonomies, keep=keep))
 

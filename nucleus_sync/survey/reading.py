@@ -66,7 +66,8 @@ class Reading:
         if crew is None:
             return None
         gathering = Gathering(self._scratch, crew, has_lines=self.lines is not None)
-        return Scanning(crew, stretches, self.lines, gathering, reads_ahead=ahead)
+        has_room = self.lines is None or self.lines.has_room_for(sum(map(records_in, stretches)))
+        return Scanning(crew, stretches, gathering, reads_ahead=ahead and has_room)
 
     def expect(self, stream: DesiredStream, size: int) -> None:
         """Start the other processes if they will be wanted: they load what they need while this one looks around."""

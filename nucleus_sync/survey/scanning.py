@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from nucleus_sync.sources.reader import Hearing, Stretches
 from nucleus_sync.survey.crew import Crew
 from nucleus_sync.survey.gathering import Gathering
-from nucleus_sync.survey.lines import KeptLines
 
 
 class Scanning:
@@ -17,7 +16,6 @@ class Scanning:
         self,
         crew: Crew,
         stretches: Sequence[Stretches],
-        lines: KeptLines | None,
         gathering: Gathering,
         *,
         reads_ahead: bool,
@@ -27,18 +25,16 @@ class Scanning:
         """Records that were seen."""
         self._crew = crew
         self._stretches = stretches
-        self._lines = lines
         self._reads_ahead = reads_ahead
 
     def scan(self, number: int, hearing: Hearing) -> None:
         """Scan one of the readers."""
-        for found in self._crew.scanned(number, self._stretches[number], self._is_reading_ahead, self._lines):
+        keep = self.gathering.has_lines
+        for found in self._crew.scanned(number, self._stretches[number], self._is_reading_ahead, keep=keep):
             for problem in found.problems:
                 hearing.take(problem)
             self.count += found.records
             self.gathering.add(found)
-            if self._lines is not None:
-                self._lines.count(found.kept)
         hearing.end()
 
     def _is_reading_ahead(self) -> bool:

@@ -6,6 +6,7 @@ import marshal
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -16,6 +17,7 @@ OWN = 0
 """The shelf of the first process; the others have theirs from 1 on."""
 PART = 64
 """Rows of a layer that are read together: the fewer, the less is read that lies beside a span."""
+_BUFFER = 1 << 18
 _first = itemgetter(0)
 
 
@@ -39,9 +41,8 @@ class Layer(NamedTuple):
     """Rows in ascending order, cut into parts."""
 
     shelf: int
-    start: int
-    sizes: list[int]
-    """Bytes of each part."""
+    edges: list[int]
+    """Where the parts begin, and where the last one ends."""
     firsts: list[bytes]
     """The first key of each part."""
 
@@ -51,40 +52,36 @@ class Layer(NamedTuple):
         end = len(self.firsts) if high is None else bisect_left(self.firsts, high)
         if begin >= end:
             return None
-        return Piece(self.shelf, self.start + sum(self.sizes[:begin]), self.sizes[begin:end])
+        edges = self.edges[begin : end + 1]
+        return Piece(self.shelf, edges[0], [after - before for before, after in pairwise(edges)])
 
 
 class Shelf:
     """One writer's file."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self._file = _path(folder, number).open("ab", buffering=0)
+        self._file = _path(folder, number).open("ab", buffering=_BUFFER)
         self._number = number
         self._end = self._file.tell()
 
     def lay(self, parts: Iterable[list[Row]]) -> Layer:
         """Write rows that begin with their keys and come in ascending order."""
-        start, sizes, firsts = self._end, [], []
-        packed: list[bytes] = []
+        edges, firsts = [self._end], []
         for part in parts:
-            packed.append(marshal.dumps(part, WITHOUT_REFERENCES))
-            sizes.append(len(packed[-1]))
+            self._file.write(packed := marshal.dumps(part, WITHOUT_REFERENCES))
+            edges.append(edges[-1] + len(packed))
             firsts.append(part[0][0])
-        self._write(b"".join(packed))
-        return Layer(self._number, start, sizes, firsts)
+        self._file.flush()
+        self._end = edges[-1]
+        return Layer(self._number, edges, firsts)
 
     def put(self, content: bytes) -> Slot:
         """Write something else."""
         slot = Slot(self._number, self._end, len(content))
-        self._write(content)
-        return slot
-
-    def _write(self, content: bytes) -> None:
-        with memoryview(content) as left:
-            written = 0
-            while written < len(content):
-                written += self._file.write(left[written:])
+        self._file.write(content)
+        self._file.flush()
         self._end += len(content)
+        return slot
 
     def close(self) -> None:
         """Nothing more is added."""
@@ -117,10 +114,8 @@ class Shelves:
 
     def layer(self, layer: Layer) -> Iterator[list[Row]]:
         """The parts of one layer."""
-        start = layer.start
-        for size in layer.sizes:
-            yield marshal.loads(self._bytes(layer.shelf, size, start))
-            start += size
+        for start, end in pairwise(layer.edges):
+            yield marshal.loads(self._bytes(layer.shelf, end - start, start))
 
     def _parts(self, piece: Piece) -> Iterator[list[Row]]:
         with memoryview(self._bytes(piece.shelf, sum(piece.sizes), piece.start)) as content:

@@ -39,8 +39,6 @@ class Shelved(NamedTuple):
     names: Collection[tuple[str, ...]] = ()
     is_plain: bool = True
     """Whether nothing else than remarks stands against sending the records as they are."""
-    kept: int = 0
-    """Bytes of their lines."""
 
 
 class Shelving:
@@ -55,7 +53,7 @@ class Shelving:
         problems: list[Problem] = []
         rows = [(key, raw, prefix + at) for key, raw, at in reader.scan_stretch(kind, part, problems.append)]
         self._rows += rows
-        return Shelved(problems, len(rows), self._full_layers(), any(UNNUMBERED in row[0] for row in rows))
+        return Shelved(problems, len(rows), self._full_layers(), _have_no_ids(rows))
 
     def read(
         self,
@@ -65,12 +63,9 @@ class Shelving:
         part: Any,
         taxonomies: Mapping[str, Collection[str]],
         *,
-        keep: bool | None,
+        keep: bool,
     ) -> Shelved:
-        """Scan one stretch and read it along: rows as in `span`.
-
-        `keep` is None where lines aren't wanted, False where there is no room for them.
-        """
+        """Scan one stretch and read it along: rows as in `span`, with their lines where these are to be kept."""
         problems: list[Problem] = []
         said: Said = []
         unsent: list[Row] = []
@@ -91,14 +86,13 @@ class Shelving:
         portion = next(portions(found(), taxonomies, put_away if keep else None, [], most=sys.maxsize))
         lines = _lines(portion, b"".join(kept))
         rows = _rows(portion, lines, said)
-        numbers = any(UNNUMBERED in row[0] for row in rows) or any(UNNUMBERED in row[0] for row in unsent)
+        numbers = _have_no_ids(rows) or _have_no_ids(unsent)
         self._rows += rows
         self._rows += unsent
         return Shelved(
             problems, len(rows) + len(unsent), self._full_layers(), numbers,
             self._shelf.put(pickle.dumps(said)) if said else None, _first_types(portion), portion.names,
-            is_plain=not portion.wrong and (keep is None or all(lines)) and not (numbers and reader.says_numbers),
-            kept=sum(portion.sizes),
+            is_plain=not portion.wrong and (not keep or all(lines)) and not (numbers and reader.says_numbers),
         )  # fmt: skip
 
     def _full_layers(self) -> list[Layer]:
@@ -116,6 +110,11 @@ class Shelving:
     def close(self) -> None:
         """Read nothing more."""
         self._shelf.close()
+
+
+def _have_no_ids(rows: list[Row]) -> bool:
+    """Whether there is one that has none."""
+    return UNNUMBERED in b"\n".join([row[0] for row in rows])
 
 
 def _lines(portion: Portion, content: bytes) -> list[bytes]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
 from nucleus_sync.records.key import ANNOTATION, PROVISIONAL
 from nucleus_sync.spool import Block, BlockFile, Row
-from nucleus_sync.survey.change import CREATE, digest_of_new
+from nucleus_sync.survey.change import CREATE, Change, digest_of_new
 from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.shelves import Piece, Shelves
 
@@ -18,6 +18,7 @@ REMARK, UNSENT, REMOTE = 1, 2, 4
 """Marks of a row: there is a finding; it is not sent; Nucleus reads an image from a URL for it."""
 _KEY, _STAMP, _PLACE, _MARKS, _LINE = range(5)
 """A row on a shelf: key, stamp, place, marks, the line with its end."""
+_SIZE = Change._fields.index("size")
 _ID = b'"annotation_id":"%b"'
 # Nothing before it can hold these bytes: in a text the quotes would be escaped.
 _PROVISIONAL_ID = _ID % PROVISIONAL
@@ -46,6 +47,8 @@ class Finished(NamedTuple):
     """The changes of a span, on disk."""
 
     records: int
+    kept: int
+    """Bytes of their lines."""
     digest: int
     changes: list[Block]
     """Rows in the shape of Change, ascending by key."""
@@ -86,6 +89,7 @@ class Finisher:
         present = [(row[_KEY], False) for row in rows] if stand_alone else []
         return Finished(
             len(changes),
+            sum(change[_SIZE] for change in changes),
             digest_of_new(changes),
             self._file.write(changes),
             self._file.write(present),
