@@ -26,10 +26,10 @@ class LineFile:
         self._end = self._file.tell()
         self._number = number
 
-    def append(self, lines: bytes) -> int | None:
+    def append(self, lines: list[bytes]) -> int | None:
         """The place at which they begin; None where the disk takes no more: they are read again, then."""
         begin = self._end
-        left = memoryview(lines)
+        left = memoryview(b"".join(lines))
         try:
             while left:
                 written = self._file.write(left)

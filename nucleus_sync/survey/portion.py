@@ -25,7 +25,7 @@ _AT_ONCE = 32
 """Records that are hashed and written while they still lie in a processor's nearest cache."""
 Types = tuple[tuple[str, str], ...]
 """Metadata keys with `text` or `number`, of one record."""
-KeepLines = Callable[[bytes], int | None]
+KeepLines = Callable[[list[bytes]], int | None]
 """Puts lines at the end of a file and says where they begin; None where there is no room for them."""
 _NO_TYPES: Types = ()
 _SHAPES = frozenset({Polygon, Box})
@@ -163,7 +163,7 @@ class _Found:
         return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, self.names, said)
 
     def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
-        start = keep_lines(b"".join(self.lines)) if keep_lines is not None and any(self.lines) else None
+        start = keep_lines(self.lines) if keep_lines is not None and any(self.lines) else None
         return (0, [0] * len(self.rows)) if start is None else (start, list(map(len, self.lines)))
 
 

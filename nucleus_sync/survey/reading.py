@@ -98,11 +98,11 @@ class Reading:
         records = records_of(stream.readers, kind, chain.from_iterable(candidates), waiting, report)
         return portions(tagged(records, waiting), taxonomies, self._keep if self.lines else None, [])
 
-    def _keep(self, content: bytes) -> int | None:
+    def _keep(self, lines: list[bytes]) -> int | None:
         if self.lines is None or not self.lines.has_room:
             return None
         self._file = self._file or LineFile(self.lines.folder, _OWN_FILE)
-        return self._file.append(content)
+        return self._file.append(lines)
 
     def close(self) -> None:
         """End the other processes."""

@@ -69,7 +69,7 @@ class Shelving:
         problems: list[Problem] = []
         said: Said = []
         unsent: list[Row] = []
-        kept: list[bytes] = []
+        lines: list[bytes] = []
 
         def found() -> Iterator[tuple[Row, Record]]:
             both = reader.scan_and_read(kind, part, problems.append, lambda at, what: said.append((prefix + at, what)))
@@ -79,12 +79,12 @@ class Shelving:
                 else:
                     yield (key, raw, prefix + locator), record
 
-        def put_away(lines: bytes) -> int:
-            kept.append(lines)
+        def put_away(found: list[bytes]) -> int:
+            lines.extend(found)
             return 0
 
         portion = next(portions(found(), taxonomies, put_away if keep else None, [], most=sys.maxsize))
-        lines = _lines(portion, b"".join(kept))
+        lines = lines or [b""] * len(portion.rows)
         rows = _rows(portion, lines, said)
         numbers = _have_no_ids(rows) or _have_no_ids(unsent)
         self._rows += rows
@@ -115,14 +115,6 @@ class Shelving:
 def _have_no_ids(rows: list[Row]) -> bool:
     """Whether there is one that has none."""
     return UNNUMBERED in b"\n".join([row[0] for row in rows])
-
-
-def _lines(portion: Portion, content: bytes) -> list[bytes]:
-    lines, at = [], 0
-    for size in portion.sizes:
-        lines.append(content[at : at + size])
-        at += size
-    return lines
 
 
 def _rows(portion: Portion, lines: list[bytes], said: Said) -> list[Row]:

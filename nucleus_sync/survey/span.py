@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from nucleus_sync.records.key import ANNOTATION, PROVISIONAL
 from nucleus_sync.spool import Block, BlockFile, Row
 from nucleus_sync.survey.change import CREATE, Change, digest_of_new
 from nucleus_sync.survey.numbering import numbered
+from nucleus_sync.survey.portion import KeepLines
 from nucleus_sync.survey.shelves import Piece, Shelves
 
 REMARK, UNSENT, REMOTE = 1, 2, 4
@@ -63,7 +64,7 @@ class Finished(NamedTuple):
 class Finisher:
     """Finishes spans; what it writes goes to one file each for lines and changes."""
 
-    def __init__(self, folder: Path, number: int, keep: Callable[[bytes], int | None]) -> None:
+    def __init__(self, folder: Path, number: int, keep: KeepLines) -> None:
         self._file = BlockFile(folder / f"changes-{number}")
         self._keep = keep
         self._shelves = Shelves(folder)
@@ -104,7 +105,7 @@ class Finisher:
         lines = [row[_LINE] for row in rows]
         if not all(lines):
             return None
-        start = self._keep(b"".join(lines)) if lines else 0
+        start = self._keep(lines) if lines else 0
         if start is None:
             return None
         sizes = list(map(len, lines))
