@@ -262,7 +262,9 @@ class Workspace:
     def apply(self, choices: Choices, approve: Callable[[Plan], bool], emit: Emit) -> Finished:
         """Lock, settle, plan, guard, ask `approve`, perform. Raises what stops it as a whole."""
         from nucleus_sync.apply.session import Session
+        from nucleus_sync.memory import hold_little
 
+        hold_little()
         found = self.credentials()
         ledger = self.open_ledger(create=True)
         for warning in ledger.warnings:

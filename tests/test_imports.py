@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "nucleus_sync"
 # What each part of the house may know, beside itself and `__version__`.
 MAY_IMPORT = {
     "errors": set(),
+    "memory": set(),
     "spool": {"errors"},
     "records": {"errors"},
     "spec": {"errors"},
@@ -28,10 +29,10 @@ MAY_IMPORT = {
     "apply": {"errors", "records", "spec", "sources", "spool", "ledger", "plan", "events", "survey", "api", "refresh"},
     "workspace": {
         "errors", "records", "spec", "sources", "spool", "ledger", "plan", "events", "survey", "api", "apply",
-        "emulator",
+        "memory", "emulator",
     },
     "upkeep": {"errors", "events", "ledger", "survey", "api", "refresh", "apply", "workspace"},
-    "watch": {"errors", "records", "spec", "sources", "plan", "ledger", "events", "survey", "workspace"},
+    "watch": {"errors", "memory", "records", "spec", "sources", "plan", "ledger", "events", "survey", "workspace"},
     "render": {"errors", "events", "plan", "records"},
     "cli": {
         "errors", "records", "spec", "ledger", "plan", "events", "api", "workspace", "upkeep", "refresh", "watch",

@@ -138,7 +138,14 @@ class Crew:
 
 
 def _start(scratch: Path, number: int) -> Member:
-    command = [sys.executable, "-P", "-c", "from nucleus_sync.survey.member import serve; serve()", str(scratch), str(number)]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from nucleus_sync.survey.member import serve; serve()",
+        str(scratch),
+        str(number),
+    ]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ)
 

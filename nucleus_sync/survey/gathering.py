@@ -18,7 +18,7 @@ from nucleus_sync.survey.shelves import OWN, Layer, Piece, Shelf, Shelves, Slot,
 from nucleus_sync.survey.shelving import Shelved
 from nucleus_sync.survey.span import Finished, Span
 
-_SPAN = 24_000
+_SPAN = 12_000
 _ITEMS_TOGETHER = 1024
 _MOST_LAYERS = 1500
 """Every span is drawn from all of them: of more records (about 25 million) the scan alone is of use."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from nucleus_sync.errors import Exit, NucleusSyncError, SpecError
 from nucleus_sync.events import Event, Finished
+from nucleus_sync.memory import hold_little
 from nucleus_sync.spec.load import LoadedSpec, load
 from nucleus_sync.watch.bell import Bell
 from nucleus_sync.watch.happenings import Happening, RoundStarted, Watching
 from nucleus_sync.watch.hints import Hints
 from nucleus_sync.watch.inputs import inputs_of
-from nucleus_sync.watch.memory import hold_little
 from nucleus_sync.watch.mounts import Mounts
 from nucleus_sync.watch.observe import Eyes
 from nucleus_sync.watch.options import Options

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from nucleus_sync.errors import Exit
+from nucleus_sync.memory import give_back
 from nucleus_sync.watch.bell import Bell
-from nucleus_sync.watch.memory import give_back
 from nucleus_sync.watch.round import Ended, Round, state_of
 from nucleus_sync.watch.rounds import Outcome
 

@@ -1,4 +1,4 @@
-"""Keeps a process that lives for months from growing by what the C library holds back."""
+"""Keeps a process from growing by what the C library holds back."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import gc
 from contextlib import suppress
 
 _ARENA_MAX = -8
-_ARENAS = 2
+_ARENAS = 1
 
 
 def hold_little() -> None:
-    """Every round brings threads of its own, and glibc keeps a heap for each unless it is told not to."""
+    """Threads come and go, each with large things in its hands, and glibc keeps a heap for each unless told not to."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 
