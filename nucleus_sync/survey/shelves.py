@@ -15,7 +15,7 @@ from nucleus_sync.spool import WITHOUT_REFERENCES, Row
 
 OWN = 0
 """The shelf of the first process; the others have theirs from 1 on."""
-PART = 64
+PART = 128
 """Rows of a layer that are read together: the fewer, the less is read that lies beside a span."""
 _BUFFER = 1 << 18
 _first = itemgetter(0)
