@@ -27,8 +27,7 @@ T = TypeVar("T")
 Member = subprocess.Popen[bytes]
 Question = tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], T]]
 """A message, and what becomes of its answer."""
-_MOST = 3
-"""Beside this one, which has enough to do: a fourth on four processors took as long, and a tenth more of CPU."""
+_MOST = 4
 _AHEAD = 2
 """Portions or stretches that a process has before it: one that it reads, one that waits."""
 
