@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
+from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
 from nucleus_sync.records.key import item_of
 
 Keyed = TypeVar("Keyed", bound=tuple[Any, ...])
@@ -70,11 +71,21 @@ def join_blocks(desired: Iterable[list[Desired]], known: Iterable[list[tuple[byt
 
 def join_stretch(rows: list[Desired], known: list[tuple[bytes, bytes]]) -> Joined:
     """One stretch of both sides."""
+    if len(rows) == len(known) and [row[0] for row in rows] == [key for key, _ in known]:
+        return Joined(rows, [stamp for _, stamp in known], [])
     here = dict(known)
     stamps: list[bytes | None] = [None] * len(rows)
     if here:
         stamps = [here.pop(row[0], None) for row in rows]
     return Joined(rows, stamps, list(here.items()))
+
+
+def differing(joined: Joined) -> list[bool]:
+    """Of each row whether it isn't known with these bytes, or has to be looked at every time."""
+    return [
+        stamp is None or stamp[:RAW_SIZE] != raw or raw == LOOK_AGAIN
+        for (_, raw, _), stamp in zip(joined.rows, joined.stamps, strict=True)
+    ]
 
 
 class Attendance:

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nucleus_sync.ledger.ledger import Ledger
-from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
+from nucleus_sync.plan.diff import differing, join_stretch
 from nucleus_sync.records.key import item_of
 from nucleus_sync.spool import Block, BlockFile, Row
 from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.shelves import Shelves
 from nucleus_sync.survey.span import Span, no_twins, repeats
 
-Known = tuple[bytes, bytes]
-"""Key and stamp."""
 _CACHE_KB = 1024
 """Every page of the ledger is read once."""
 
@@ -43,8 +41,8 @@ class Compared(NamedTuple):
     """(key, raw hash, place)"""
     stamps: list[bytes | None]
     """For each row what is known of it."""
-    lost: list[Known]
-    """What else is known."""
+    lost: list[tuple[bytes, bytes]]
+    """What else is known: keys and stamps."""
     is_open: bool = False
     """Nothing was compared: these are all rows, as they were scanned, and all that is known."""
 
@@ -66,17 +64,16 @@ class Comparer:
             rows = list(numbered(rows, no_twins))
         if repeats(rows):
             return Compared(0, [], seen, [], known, is_open=True)
-        stamps, lost = _side_by_side([row[0] for row in rows], known)
-        differs = _differing(rows, stamps)
+        joined = join_stretch(rows, known)
+        differs = differing(joined)
         items = span.lost_items(rows, self._shelves)
         if self._against.with_neighbours:
-            items.update(item_of(key) for key, _ in lost)
+            items.update(item_of(key) for key, _ in joined.lost)
         if items:
             differs = [each or item_of(row[0]) in items for each, row in zip(differs, rows, strict=True)]
         found = list(compress(rows, differs))
-        return Compared(
-            len(rows) - len(found), self._present(rows, differs), found, list(compress(stamps, differs)), lost
-        )
+        stamps = list(compress(joined.stamps, differs))
+        return Compared(len(rows) - len(found), self._present(rows, differs), found, stamps, joined.lost)
 
     def _present(self, rows: Sequence[Row], differs: Collection[bool]) -> list[Block]:
         if not self._against.stands_alone:
@@ -88,19 +85,3 @@ class Comparer:
         self._ledger.close()
         self._file.close()
         self._shelves.close()
-
-
-def _side_by_side(keys: list[bytes], known: list[Known]) -> tuple[list[bytes | None], list[Known]]:
-    """The stamp of each key, and what is known beside them."""
-    if keys == [key for key, _ in known]:
-        return [stamp for _, stamp in known], []
-    here = dict(known)
-    return [here.pop(key, None) for key in keys], list(here.items())
-
-
-def _differing(rows: list[Row], stamps: list[bytes | None]) -> list[bool]:
-    """Of each row whether the ledger doesn't know it with these bytes."""
-    return [
-        stamp is None or stamp[:RAW_SIZE] != row[1] or row[1] == LOOK_AGAIN
-        for row, stamp in zip(rows, stamps, strict=True)
-    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
+from nucleus_sync.survey.scratch_files import ScratchFiles
+
+_NAME = "lines"
 _MOST = 16 << 30
 """Bytes that are kept of one run; what lies behind them is read again when it is sent."""
 _LINE = 500
@@ -22,7 +24,7 @@ class LineFile:
     """One writer's file."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self._file = (folder / f"lines-{number}").open("ab", buffering=0)
+        self._file = ScratchFiles(folder, _NAME).path(number).open("ab", buffering=0)
         self._end = self._file.tell()
         self._number = number
 
@@ -50,7 +52,7 @@ class KeptLines:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._room = min(_MOST, shutil.disk_usage(folder).free // _OF_FREE_DISK)
-        self._readers: dict[int, BinaryIO] = {}
+        self._files = ScratchFiles(folder, _NAME)
 
     @property
     def has_room(self) -> bool:
@@ -74,18 +76,8 @@ class KeptLines:
 
     def bytes_at(self, place: int, size: int) -> bytes:
         """Lines, or parts of them, that were kept."""
-        number = place >> _FILE
-        if number not in self._readers:
-            self._readers[number] = (self.folder / f"lines-{number}").open("rb", buffering=0)
-        part = os.pread(self._readers[number].fileno(), size, place & (1 << _FILE) - 1)
-        if len(part) < size:
-            raise OSError(f"{self.folder}/lines-{number} ends behind byte {place & (1 << _FILE) - 1}")
-        return part
+        return self._files.at(place >> _FILE, place & (1 << _FILE) - 1, size)
 
     def close(self) -> None:
         """Give the disk space back."""
-        for file in self._readers.values():
-            file.close()
-        self._readers = {}
-        for path in self.folder.glob("lines-*"):
-            path.unlink(missing_ok=True)
+        self._files.clear()

@@ -60,13 +60,14 @@ class Reading:
     ) -> Scanning | None:
         """A scan by several processes, which read `ahead` what they see; None where this process has to scan."""
         stretches = stream.stretches()
-        if stretches is None or sum(map(records_in, stretches)) < WORTH_A_CREW:
+        count = sum(map(records_in, stretches or ()))
+        if stretches is None or count < WORTH_A_CREW:
             return None
         crew = self._opened(stream, kind, taxonomies, to_read=False)
         if crew is None:
             return None
         gathering = Gathering(self._scratch, crew, has_lines=self.lines is not None)
-        has_room = self.lines is None or self.lines.has_room_for(sum(map(records_in, stretches)))
+        has_room = self.lines is None or self.lines.has_room_for(count)
         return Scanning(crew, stretches, gathering, reads_ahead=ahead and has_room)
 
     def expect(self, stream: DesiredStream, size: int) -> None:

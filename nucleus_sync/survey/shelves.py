@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import marshal
-import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from nucleus_sync.spool import WITHOUT_REFERENCES, Row
+from nucleus_sync.survey.scratch_files import ScratchFiles
 
 OWN = 0
 """The shelf of the first process; the others have theirs from 1 on."""
 PART = 128
 """Rows of a layer that are read together: the fewer, the less is read that lies beside a span."""
+_NAME = "shelf"
 _BUFFER = 1 << 18
 _first = itemgetter(0)
 
@@ -60,7 +61,7 @@ class Shelf:
     """One writer's file."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self._file = _path(folder, number).open("ab", buffering=_BUFFER)
+        self._file = ScratchFiles(folder, _NAME).path(number).open("ab", buffering=_BUFFER)
         self._number = number
         self._end = self._file.tell()
 
@@ -92,12 +93,11 @@ class Shelves:
     """All files of a stream, for reading."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[int, BinaryIO] = {}
+        self._files = ScratchFiles(folder, _NAME)
 
     def at(self, slot: Slot) -> bytes:
         """What lies in a slot."""
-        return self._bytes(slot.shelf, slot.size, slot.start)
+        return self._files.at(slot.shelf, slot.start, slot.size)
 
     def drawn(self, pieces: Iterable[Piece], low: bytes, high: bytes | None) -> list[Row]:
         """The rows with keys from `low` on and before `high`, ascending."""
@@ -115,34 +115,22 @@ class Shelves:
     def layer(self, layer: Layer) -> Iterator[list[Row]]:
         """The parts of one layer."""
         for start, end in pairwise(layer.edges):
-            yield marshal.loads(self._bytes(layer.shelf, end - start, start))
+            yield marshal.loads(self._files.at(layer.shelf, start, end - start))
 
     def _parts(self, piece: Piece) -> Iterator[list[Row]]:
-        with memoryview(self._bytes(piece.shelf, sum(piece.sizes), piece.start)) as content:
+        with memoryview(self._files.at(piece.shelf, piece.start, sum(piece.sizes))) as content:
             start = 0
             for size in piece.sizes:
                 yield marshal.loads(content[start : start + size])
                 start += size
 
-    def _bytes(self, shelf: int, size: int, start: int) -> bytes:
-        if shelf not in self._files:
-            self._files[shelf] = _path(self._folder, shelf).open("rb", buffering=0)
-        content = os.pread(self._files[shelf].fileno(), size, start)
-        if len(content) < size:
-            raise OSError(f"{_path(self._folder, shelf)} ends behind byte {start}")
-        return content
-
     def close(self) -> None:
         """Read nothing more."""
-        for file in self._files.values():
-            file.close()
-        self._files = {}
+        self._files.close()
 
     def clear(self) -> None:
         """Give the disk space back."""
-        self.close()
-        for path in self._folder.glob("shelf-*"):
-            path.unlink(missing_ok=True)
+        self._files.clear()
 
 
 def spans(layers: Sequence[Layer], rows: int) -> Iterator[tuple[bytes, bytes | None]]:
@@ -156,7 +144,3 @@ def spans(layers: Sequence[Layer], rows: int) -> Iterator[tuple[bytes, bytes | N
         yield low, high
         low = high
     yield low, None
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"shelf-{number}"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
 
-from nucleus_sync.plan.diff import Attendance, Joined, join_blocks, join_stretch, union, whole_items
-from nucleus_sync.records.fingerprint import (
-    LOOK_AGAIN,
-    RAW_SIZE,
-)
+from nucleus_sync.plan.diff import Attendance, Joined, differing, join_blocks, join_stretch, union, whole_items
 from nucleus_sync.records.key import as_words, item_of, taxonomy_of
 from nucleus_sync.records.record import Kind
 from nucleus_sync.spool import Row, Sorter, Spool
@@ -115,7 +112,7 @@ class StreamSurvey:
 
     def _scanned(self) -> Gathering | None:
         """What a crew has scanned; None where this process has to."""
-        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=self._is_new())
+        scanning = self.reading.scanning(self.stream, self.kind, self.taxonomies, ahead=self._is_new)
         if scanning is None:
             return None
         self.stream.scan(scanning=scanning)
@@ -125,12 +122,13 @@ class StreamSurvey:
             self.items = scanning.gathering.items()
         return scanning.gathering
 
+    @cached_property
     def _is_new(self) -> bool:
         """Whether nothing at all is known of the stream, not even in doubt."""
         return not self.known.count and not self.known.rejected and not any(islice(self.known.pages(), 1))
 
     def _is_taken_as_new(self, gathered: Gathering | None, changes: ChangeSet) -> bool:
-        if gathered is None or not self._is_new():
+        if gathered is None or not self._is_new:
             return False
         types = self.known.metadata_types
         return taken_as_new(gathered, self.stream, self.tally, types, changes, self.present)
@@ -177,7 +175,7 @@ class StreamSurvey:
     def _may_leave_out(self) -> bool:
         """Whether a record that the ledger knows has nothing to do with what becomes of others."""
         is_all_or_nothing = self.prune and self.kind is Kind.PREDICTIONS
-        return not (self._is_new() or self.replaced or self.made_anew or is_all_or_nothing)
+        return not (self._is_new or self.replaced or self.made_anew or is_all_or_nothing)
 
     def _compared(self, gathered: Gathering, ledger: Path, changes: ChangeSet) -> Iterator[Joined]:
         with_neighbours = self.prune and self.kind is Kind.ANNOTATIONS
@@ -329,21 +327,17 @@ class StreamSurvey:
 
 def _differing(joined: Joined, changes: ChangeSet) -> list[Row]:
     """Rows that the ledger doesn't know with these bytes, as plain tuples in the shape of Candidate."""
-    found: list[Row] = [
-        (place, key, raw, stamp or b"", False)
-        for (key, raw, place), stamp in zip(joined.rows, joined.stamps, strict=True)
-        if stamp is None or stamp[:RAW_SIZE] != raw or raw == LOOK_AGAIN
-    ]
-    changes.counts["unchanged"] += len(joined.rows) - len(found)
-    return found
+    return _survivors(joined, [False] * len(joined.rows), changes)
 
 
 def _survivors(joined: Joined, again: list[bool], changes: ChangeSet) -> list[Row]:
     """Like `_differing`, with all rows that must be sent `again`."""
     found: list[Row] = [
         (place, key, raw, stamp or b"", once_more and stamp is not None)
-        for (key, raw, place), stamp, once_more in zip(joined.rows, joined.stamps, again, strict=True)
-        if once_more or stamp is None or stamp[:RAW_SIZE] != raw or raw == LOOK_AGAIN
+        for (key, raw, place), stamp, once_more, differs in zip(
+            joined.rows, joined.stamps, again, differing(joined), strict=True
+        )
+        if once_more or differs
     ]
     changes.counts["unchanged"] += len(joined.rows) - len(found)
     return found
