@@ -108,10 +108,9 @@ class Workspace:
         loaded = around.loaded or load(spec_path, environ)
         self._around = around
         self._environment = read_environment(loaded.folder)
-        settings = override(loaded.spec.settings, self._environment)
-        self.loaded: LoadedSpec = replace(loaded, spec=loaded.spec.model_copy(update={"settings": settings}))
+        self.loaded = replace(loaded, spec=override(loaded.spec, self._environment))
         self.endpoint = EMBEDDED if embedded else self._environment.endpoint
-        self.ledger_path = loaded.resolve(settings.ledger)
+        self.ledger_path = loaded.resolve(self.loaded.spec.settings.ledger)
         self._checkpoint = checkpoint
         self._stack = ExitStack()
         self._scratch: Path | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 from nucleus_sync.apply.benchmark import keep_benchmark
 from nucleus_sync.apply.made_once import awaited, made_once, so_far
 from nucleus_sync.apply.presets import Rules, drop_presets, groups_and_rules_of, keep_preset
@@ -50,7 +52,7 @@ async def evaluate(runtime: Runtime, step: Step) -> None:
 
 
 async def _calculate(runtime: Runtime, declared: MetricsEvaluation, dataset_id: str, model_id: str) -> None:
-    matches = [match.model_dump() for match in declared.allowed_label_matches]
+    matches = [to_builtins(match) for match in declared.allowed_label_matches]
     job_id = await runtime.api.evaluations.metrics(
         dataset_id, model_id, class_agnostic=declared.class_agnostic, allowed_label_matches=matches
     )
@@ -164,10 +166,11 @@ def exclusion_rules(declared: MetricsEvaluation | BenchmarkEvaluation) -> list[d
     """Rules in the server's spelling (official SDK 0.22.3, evaluation_v2_exclusions)."""
     if declared.kind != "benchmark":
         return []
-    return [_rule(rule.model_dump(exclude_none=True)) for rule in declared.exclusion_rules]
+    return [_rule(to_builtins(rule)) for rule in declared.exclusion_rules]
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
+    rule = {key: value for key, value in rule.items() if value is not None}
     if rule["type"] == "metadata":
         return {**rule, "scope": "item", "op": rule["op"].upper()}
     kinds = {"labels": "labels", "box_area": "boxArea"}

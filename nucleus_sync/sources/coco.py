@@ -25,7 +25,6 @@ from nucleus_sync.sources.reader import (
     Straight,
     Stretch,
     Surroundings,
-    packed,
 )
 from nucleus_sync.sources.template import Template, value_template
 
@@ -112,7 +111,7 @@ class CocoReader:
         if not self._is_portable(kind):
             return None
         luggage = self._file.luggage(for_labels=kind is Kind.ANNOTATIONS)
-        return Portable(CocoReader, packed(self._spec), self._surroundings.elsewhere(), luggage)
+        return Portable(CocoReader, self._spec, self._surroundings.elsewhere(), luggage)
 
     def _is_portable(self, kind: Kind) -> bool:
         """Whether several processes can read: threads look at files of images, and one process paints masks."""

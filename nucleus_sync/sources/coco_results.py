@@ -27,7 +27,6 @@ from nucleus_sync.sources.reader import (
     SeenAndRead,
     Stretch,
     Surroundings,
-    packed,
 )
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.spec.place import resolve
@@ -113,7 +112,7 @@ class CocoResultsReader:
         if self._spec.geometry == "mask":
             return None
         luggage = (self._document.index(), self._truth.luggage())
-        return Portable(CocoResultsReader, packed(self._spec), self._surroundings.elsewhere(), luggage)
+        return Portable(CocoResultsReader, self._spec, self._surroundings.elsewhere(), luggage)
 
     def take_up(self, luggage: Any) -> None:
         """Begin with what another process found out."""

@@ -27,7 +27,7 @@ from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
 from nucleus_sync.sources.staged import file_at, read_at, staged_file
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, chooser, shown, walk
-from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.scene_source import FramesSource
 from nucleus_sync.spool import Sorter
 
@@ -65,7 +65,7 @@ class FramesReader:
         self._video_url = url_template(spec.video_url) if spec.video_url else None
         self._read_at = read_at(spec)
         self._metadata = value_template(spec.metadata)
-        self._seed = seed_of(_VERSION, spec.model_dump(mode="json", exclude={"on_invalid", "include", "exclude"}))
+        self._seed = seed_of(_VERSION, spec.said(but=("on_invalid", "include", "exclude")))
         self._listing = surroundings.scratch / f"{surroundings.name}.scenes"
 
     def state(self) -> FileState:

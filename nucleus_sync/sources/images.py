@@ -38,7 +38,7 @@ from nucleus_sync.sources.media import (
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, Waits, chooser, never_waits, shown, walk
-from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.source import ImagesSource
 
 _VERSION = 1

@@ -32,7 +32,7 @@ from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
 from nucleus_sync.sources.staged import file_at, read_at, staged_file
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, shown, walk
-from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.scene_source import Kitti3dSource
 
 _VERSION = 1
@@ -90,7 +90,7 @@ class Kitti3dReader:
         self._image_url = url_template(spec.image_url) if spec.image_url else None
         self._read_at = read_at(spec)
         self._metadata = value_template(spec.metadata)
-        self._seed = seed_of(_VERSION, spec.model_dump(mode="json", exclude={"on_invalid"}))
+        self._seed = seed_of(_VERSION, spec.said(but=("on_invalid",)))
         self._frames: list[_Frame] = []
         self._scenes: list[tuple[str, list[_Frame]]] = []
         self._calibration = lru_cache(16)(self._read_calibration)

@@ -23,7 +23,7 @@ from nucleus_sync.sources.images import ImagesReader
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.reader import FileState, Pick, Reader, Seen, Surroundings
 from nucleus_sync.sources.walk import IMAGE_ENDINGS, Found, chooser, shown, walk
-from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.source import ImagesSource, KittiSource, VocSource, YoloSource
 
 LabelSource = YoloSource | VocSource | KittiSource

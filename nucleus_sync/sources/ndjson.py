@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from itertools import islice
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -88,6 +87,7 @@ class RecordsReader:
     says_numbers = True
 
     def __init__(self, spec: RecordsSource, surroundings: Surroundings) -> None:
+        self._spec = spec
         self._source = surroundings.name
         self._path = spec.path
         self._surroundings = surroundings
@@ -180,7 +180,7 @@ class RecordsReader:
             return None
         return Portable(
             RecordsReader,
-            SimpleNamespace(path=self._path),
+            self._spec,
             self._surroundings.elsewhere(),
             None,
         )

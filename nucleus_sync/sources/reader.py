@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from xxhash import xxh3_128
@@ -22,6 +21,7 @@ from nucleus_sync.records.record import Kind, Record
 
 if TYPE_CHECKING:
     from nucleus_sync.sources.walk import Found
+    from nucleus_sync.spec.part import SpecPart
 
 
 class Seen(NamedTuple):
@@ -111,7 +111,7 @@ class Portable(NamedTuple):
 
     kind: type[Any]
     """The reader's class, whose objects have a method `take_up(luggage)`."""
-    spec: SimpleNamespace
+    spec: SpecPart
     surroundings: Surroundings
     luggage: Any
     scans_only: bool = False
@@ -227,8 +227,3 @@ class StretchedReader(PortableReader, Protocol):
 
     def hearing(self, kind: Kind, report: Report) -> Hearing:
         """Opens a scan: says what is to be said before it."""
-
-
-def packed(spec: Any) -> SimpleNamespace:
-    """A source's spec without its model: other processes have no need to load that."""
-    return SimpleNamespace(**{name: getattr(spec, name) for name in type(spec).model_fields})

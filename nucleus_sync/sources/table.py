@@ -32,7 +32,6 @@ from nucleus_sync.sources.reader import (
     Straight,
     Stretches,
     Surroundings,
-    packed,
 )
 from nucleus_sync.sources.table_cells import CellError, cell, cells_as, pixels
 from nucleus_sync.sources.table_columns import (
@@ -148,7 +147,7 @@ class TableReader:
         if kind is not Kind.ITEMS:
             return None
         elsewhere, scans_only = self._surroundings.elsewhere(), not self._rows.has_picks_everywhere
-        return Portable(TableReader, packed(self._spec), elsewhere, self._rows.luggage(), scans_only)
+        return Portable(TableReader, self._spec, elsewhere, self._rows.luggage(), scans_only)
 
     def take_up(self, luggage: Any) -> None:
         """Begin with what another process found out."""

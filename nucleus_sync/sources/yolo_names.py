@@ -14,7 +14,7 @@ from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.sources.coco_categories import Category
 from nucleus_sync.sources.names import is_absolute
 from nucleus_sync.sources.reader import Surroundings
-from nucleus_sync.spec.model import resolve
+from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.source import YoloSource
 
 _USUAL = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from msgspec import field
 
+from nucleus_sync.spec.part import SpecPart
+from nucleus_sync.spec.rule import before
 from nucleus_sync.spec.staging import StagedSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
@@ -13,7 +15,6 @@ from nucleus_sync.spec.value import (
     OutOfBounds,
     PathText,
     ReadUrl,
-    SpecPart,
     StoreUrl,
     Switch,
     TemplateValue,
@@ -29,7 +30,7 @@ def _field_or_template(value: object) -> object:
     return f"{{{value}}}" if isinstance(value, str) and value.isidentifier() else value
 
 
-class CocoSource(StagedSource):
+class CocoSource(StagedSource, frozen=True, kw_only=True):
     """A COCO file with images and annotations; yields items and annotations."""
 
     format: Literal["coco"]
@@ -38,7 +39,7 @@ class CocoSource(StagedSource):
     """The COCO JSON file."""
     images: PathText | None = None
     """Folder in which each file_name must exist; the files are uploaded unless `image_url` is given."""
-    image_url: Annotated[UrlTemplate, BeforeValidator(_field_or_template)] | None = None
+    image_url: Annotated[UrlTemplate, before(_field_or_template)] | None = None
     """Template over the file's own image entries, such as `{coco_url}` or `s3://acme/{file_name}`."""
     upload_to: StoreUrl | None = None
     """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
@@ -54,15 +55,15 @@ class CocoSource(StagedSource):
     """What to do with a geometry that reaches beyond its image."""
     strict: Switch = False
     """Reject images whose size in the file differs from the JSON's? Otherwise they are only reported."""
-    metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    metadata: dict[Text, TemplateValue] = field(default_factory=dict)
     """Metadata of each item; texts are templates over the image entry."""
-    annotation_metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    annotation_metadata: dict[Text, TemplateValue] = field(default_factory=dict)
     """Metadata of each annotation; texts are templates over the annotation."""
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
 
 
-class CocoResultsSource(SpecPart):
+class CocoResultsSource(SpecPart, frozen=True, kw_only=True):
     """A COCO results file (a list of scored detections); yields predictions."""
 
     format: Literal["coco-results"]
@@ -81,13 +82,13 @@ class CocoResultsSource(SpecPart):
     """What to send of each detection; left out: what the file holds, polygons before boxes."""
     out_of_bounds: OutOfBounds = "keep"
     """What to do with a geometry that reaches beyond its image."""
-    annotation_metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    annotation_metadata: dict[Text, TemplateValue] = field(default_factory=dict)
     """Metadata of each prediction; texts are templates over the detection."""
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
 
 
-class CocoPanopticSource(StagedSource):
+class CocoPanopticSource(StagedSource, frozen=True, kw_only=True):
     """A COCO panoptic file with its PNGs of segments; yields items and masks, as annotations or predictions."""
 
     format: Literal["coco-panoptic"]
@@ -106,7 +107,7 @@ class CocoPanopticSource(StagedSource):
     """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
     reference_id: KeyTemplate = "{file_name}"
     """Template over the image entry: the item's reference id."""
-    metadata: dict[Text, TemplateValue] = Field(default_factory=dict)
+    metadata: dict[Text, TemplateValue] = field(default_factory=dict)
     """Metadata of each item; texts are templates over the image entry."""
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""

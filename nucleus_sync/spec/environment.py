@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nucleus_sync.errors import CredentialsError, NucleusSyncError, SpecError, SpecProblem
-from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
-from nucleus_sync.spec.value import BatchBytes, PathText, refuse
+from nucleus_sync.spec.model import Spec
+from nucleus_sync.spec.rule import refuse
+from nucleus_sync.spec.value import BatchBytes, PathText
 
 DEFAULT_ENDPOINT = "https://api.scale.com/v1/nucleus"
 EMBEDDED = "embedded"
@@ -151,18 +153,16 @@ def credentials(environment: Environment) -> Credentials:
     return Credentials(environment.endpoint, *keys, verify=not environment.skip_ssl_verify)
 
 
-def override(settings: Settings, environment: Environment) -> Settings:
-    """The spec's settings with what NUCLEUS_SYNC_… says instead."""
+def override(spec: Spec, environment: Environment) -> Spec:
+    """The spec with what NUCLEUS_SYNC_… says instead of its settings."""
+    settings = spec.settings
     batch = _given(max_bytes=environment.batch_max_bytes, max_records=environment.batch_max_records)
     limit = _given(records=environment.delete_limit_records, fraction=environment.delete_limit_fraction)
     top = _given(ledger=environment.ledger, prune=environment.prune, concurrency=environment.concurrency)
-    return settings.model_copy(
-        update={
-            **top,
-            "batch": BatchSettings(**(settings.batch.model_dump() | batch)),
-            "delete_limit": DeleteLimit(**(settings.delete_limit.model_dump() | limit)),
-        }
+    changed = replace(
+        settings, **top, batch=replace(settings.batch, **batch), delete_limit=replace(settings.delete_limit, **limit)
     )
+    return replace(spec, settings=changed)
 
 
 def _given(**values: Any) -> dict[str, Any]:

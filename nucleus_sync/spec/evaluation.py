@@ -7,29 +7,21 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-    model_validator,
-)
+from msgspec import field
 
+from nucleus_sync.spec.part import SpecPart
+from nucleus_sync.spec.rule import after, before, bounds, refuse, shown_as, told_by
 from nucleus_sync.spec.value import (
     PLAIN_SCHEMA,
     Name,
     Number,
     SliceName,
-    SpecPart,
     Switch,
     Text,
     Texts,
     no_repeats,
-    refuse,
 )
 
 Op = Literal[">=", ">", "<=", "<", "=="]
@@ -90,25 +82,22 @@ _OPS = ", ".join(get_args(Op))
 
 Bound = Annotated[
     Comparison,
-    BeforeValidator(parse_comparison),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*(>=|>|<=|<|==)\s*(\d+(\.\d*)?|\.\d+)\s*$"}),
+    before(parse_comparison),
+    shown_as({"type": "string", "pattern": r"^\s*(>=|>|<=|<|==)\s*(\d+(\.\d*)?|\.\d+)\s*$"}),
 ]
 
 
-class LabelExpect(SpecPart):
+class LabelExpect(SpecPart, frozen=True, kw_only=True):
     """Bounds on the numbers of one label."""
 
     AP: Bound
     """Average precision of the label, over IoU 0.50 to 0.95."""
 
 
-class Expect(SpecPart):
+class Expect(SpecPart, frozen=True, kw_only=True):
     """Bounds on the numbers of an evaluation; `apply` exits 5 when one is not kept. Other keys are labels."""
 
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, LabelExpect]
+    further = "by_label"
 
     mAP: Bound | None = None
     """Mean average precision over IoU 0.50 to 0.95, as COCO has it."""
@@ -130,27 +119,27 @@ class Expect(SpecPart):
     """Harmonic mean of precision and recall."""
     no_worse_than: Literal["previous"] | None = None
     """Compare each number with the evaluation's previous run, too."""
-    by: Annotated[Number, Field(ge=0, le=1)] | None = None
+    by: Annotated[Number, bounds(ge=0, le=1)] | None = None
     """How much worse than the previous run is still good enough; left out: 0."""
+    by_label: dict[str, LabelExpect] = field(default_factory=dict)
+    """Bounds on the numbers of single labels."""
 
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def __post_init__(self) -> None:
         if self.by is not None and self.no_worse_than is None:
             refuse("'by' says how much, but nothing says than what", "add no_worse_than: previous")
         if not self.gates and self.no_worse_than is None:
             refuse("expects nothing", 'name a metric and its bound: {mAP50: ">= 0.60"}')
-        return self
 
     @property
     def gates(self) -> tuple[Gate, ...]:
         """The bounds, metrics before labels."""
-        metrics = [(name, getattr(self, name)) for name in type(self).model_fields]
+        metrics = [(name, getattr(self, name)) for name in self.__struct_fields__]
         whole = [Gate(name, None, bound) for name, bound in metrics if isinstance(bound, Comparison)]
-        labels = [Gate("AP", label, expect.AP) for label, expect in (self.__pydantic_extra__ or {}).items()]
+        labels = [Gate("AP", label, expect.AP) for label, expect in self.by_label.items()]
         return tuple(whole + labels)
 
 
-class LabelMatch(SpecPart):
+class LabelMatch(SpecPart, frozen=True, kw_only=True):
     """Two labels that count as the same when predictions are matched."""
 
     ground_truth_label: Text
@@ -169,7 +158,7 @@ def _comparand(value: object) -> object:
 _COMPARAND_SCHEMA = {"anyOf": [PLAIN_SCHEMA, {"type": "array", "items": PLAIN_SCHEMA, "minItems": 1}]}
 
 
-class MetadataRule(SpecPart):
+class MetadataRule(SpecPart, frozen=True, kw_only=True):
     """Leaves out items by their metadata."""
 
     type: Literal["metadata"]
@@ -178,17 +167,15 @@ class MetadataRule(SpecPart):
     """The metadata key."""
     op: Literal["eq", "in", "gt", "lt"] = "eq"
     """How the value is compared."""
-    value: Annotated[Any, AfterValidator(_comparand), WithJsonSchema(_COMPARAND_SCHEMA)]
+    value: Annotated[Any, after(_comparand), shown_as(_COMPARAND_SCHEMA)]
     """What it is compared with; a list for `in`."""
 
-    @model_validator(mode="after")
-    def _fitting(self) -> Self:
+    def __post_init__(self) -> None:
         if isinstance(self.value, list) != (self.op == "in"):
             refuse("a list of values goes with op: in, and only with it", "write op: in and value: [first, second]")
-        return self
 
 
-class LabelsRule(SpecPart):
+class LabelsRule(SpecPart, frozen=True, kw_only=True):
     """Leaves out annotations or predictions by their label, or the items that hold them."""
 
     type: Literal["labels"]
@@ -197,11 +184,11 @@ class LabelsRule(SpecPart):
     """Leave out the object, or its whole item."""
     target: Literal["ground_truth", "prediction"]
     """Which side's label is looked at."""
-    labels: Annotated[Texts, Field(min_length=1)]
+    labels: Annotated[Texts, bounds(min_length=1)]
     """The labels."""
 
 
-class BoxAreaRule(SpecPart):
+class BoxAreaRule(SpecPart, frozen=True, kw_only=True):
     """Leaves out objects whose box is smaller or larger than wanted, or the items that hold them."""
 
     type: Literal["box_area"]
@@ -210,22 +197,20 @@ class BoxAreaRule(SpecPart):
     """Leave out the object, or its whole item."""
     target: Literal["ground_truth", "prediction"]
     """Which side's box is measured."""
-    min: Annotated[Number, Field(ge=0)] | None = None
+    min: Annotated[Number, bounds(ge=0)] | None = None
     """Smaller areas are left out, in square pixels."""
-    max: Annotated[Number, Field(ge=0)] | None = None
+    max: Annotated[Number, bounds(ge=0)] | None = None
     """Larger areas are left out, in square pixels."""
 
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
+    def __post_init__(self) -> None:
         if self.min is None and self.max is None:
             refuse("a box_area rule without min and max says nothing", "give min, max or both")
-        return self
 
 
-ExclusionRule = Annotated[MetadataRule | LabelsRule | BoxAreaRule, Field(discriminator="type")]
+ExclusionRule = Annotated[MetadataRule | LabelsRule | BoxAreaRule, told_by("type")]
 
 
-class MetricsEvaluation(SpecPart):
+class MetricsEvaluation(SpecPart, frozen=True, kw_only=True):
     """Nucleus's own matching of predictions and ground truth, shown in its dashboard."""
 
     kind: Literal["metrics"]
@@ -241,21 +226,19 @@ class MetricsEvaluation(SpecPart):
     expect: Expect | None = None
     """Bounds on the numbers; apply exits 5 when one is not kept."""
 
-    @model_validator(mode="after")
-    def _one_matching(self) -> Self:
+    def __post_init__(self) -> None:
         if self.class_agnostic and self.allowed_label_matches:
             refuse("with class_agnostic every label matches every other", "remove allowed_label_matches, or it")
-        return self
 
 
-class Benchmark(SpecPart):
+class Benchmark(SpecPart, frozen=True, kw_only=True):
     """The set of items that an evaluation is made on: of datasets, slices or single items, in any mixture."""
 
-    datasets: Annotated[tuple[Name, ...], AfterValidator(no_repeats)] = ()
+    datasets: Annotated[tuple[Name, ...], after(no_repeats)] = ()
     """Whole datasets."""
-    slices: Annotated[tuple[SliceName, ...], AfterValidator(no_repeats)] = ()
+    slices: Annotated[tuple[SliceName, ...], after(no_repeats)] = ()
     """Slices, each as `dataset.slice`."""
-    items: dict[Name, Annotated[Texts, Field(min_length=1)]] = Field(default_factory=dict)
+    items: dict[Name, Annotated[Texts, bounds(min_length=1)]] = field(default_factory=dict)
     """By dataset, reference ids of single items."""
     name: Text | None = None
     """Its name at Nucleus, followed by the time; left out: the evaluation's address."""
@@ -280,7 +263,7 @@ class Benchmark(SpecPart):
         return tuple(f"dataset.{dataset}.slice.{title}" for dataset, _, title in pairs)
 
 
-class BenchmarkEvaluation(SpecPart):
+class BenchmarkEvaluation(SpecPart, frozen=True, kw_only=True):
     """An evaluation on a frozen benchmark, whose numbers can be read back."""
 
     kind: Literal["benchmark"]
@@ -293,7 +276,7 @@ class BenchmarkEvaluation(SpecPart):
     """What the benchmark is made of, and how it is called."""
     class_agnostic: Switch = False
     """Match regardless of label?"""
-    rollup_groups: dict[Text, Annotated[Texts, Field(min_length=1)]] = Field(default_factory=dict)
+    rollup_groups: dict[Text, Annotated[Texts, bounds(min_length=1)]] = field(default_factory=dict)
     """Labels that count as one: `{vehicle: [car, bus]}`."""
     exclusion_rules: tuple[ExclusionRule, ...] = ()
     """What is left out of the numbers."""
@@ -304,8 +287,7 @@ class BenchmarkEvaluation(SpecPart):
     expect: Expect | None = None
     """Bounds on the numbers; apply exits 5 when one is not kept."""
 
-    @model_validator(mode="after")
-    def _one_matching(self) -> Self:
+    def __post_init__(self) -> None:
         if self.class_agnostic and self.rollup_groups:
             refuse("with class_agnostic every label matches every other", "remove rollup_groups, or it")
         own = bool(self.rollup_groups or self.exclusion_rules)
@@ -313,16 +295,11 @@ class BenchmarkEvaluation(SpecPart):
             refuse("a preset brings its own rollup groups and exclusion rules", "remove preset, or what is beside it")
         if self.save_as_preset is not None and not own:
             refuse("there is nothing to save as a preset", "give rollup_groups or exclusion_rules")
-        return self
-
-    @model_validator(mode="after")
-    def _one_set_of_items(self) -> Self:
         told = self.benchmark is not None and self.benchmark.has_sources
         if told == (self.dataset is not None):
             said = "says twice what is in its benchmark" if told else "does not say what is in its benchmark"
             refuse(f"an evaluation {said}", "give either dataset, or benchmark with datasets, slices or items")
-        return self
 
 
-Evaluation = Annotated[MetricsEvaluation | BenchmarkEvaluation, Field(discriminator="kind")]
+Evaluation = Annotated[MetricsEvaluation | BenchmarkEvaluation, told_by("kind")]
 """Any evaluation; `kind` says which."""

@@ -102,8 +102,8 @@ def _missing_key(spot: shape.Spot, error: Error) -> Complaint:
 
 
 def _needed(spot: shape.Spot) -> list[str]:
-    fields = spot.part.model_fields if spot.part else {}
-    return [name for name, field in fields.items() if field.is_required()]
+    keys = spot.part.known_keys() if spot.part else {}
+    return [name for name, field in keys.items() if field.required]
 
 
 def _wrong_tag(spot: shape.Spot, error: Error) -> Complaint:

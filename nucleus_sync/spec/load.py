@@ -6,18 +6,20 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from nucleus_sync.errors import SpecError, SpecProblem
 from nucleus_sync.spec import leaks, references
 from nucleus_sync.spec.document import Document, read
 from nucleus_sync.spec.explain import explain, mended
 from nucleus_sync.spec.locate import Complaint, Mark, Route, excerpt, lines_of, written
-from nucleus_sync.spec.model import Spec, digest, resolve
+from nucleus_sync.spec.model import Spec, digest
 from nucleus_sync.spec.node import YamlProblem, compose
+from nucleus_sync.spec.place import resolve
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -90,9 +92,14 @@ def _checked(document: Document, lines: list[str], environ: Mapping[str, str]) -
     return (None if complaints else spec), complaints
 
 
+@cache
+def _checker() -> TypeAdapter[Spec]:
+    return TypeAdapter(Spec)
+
+
 def _validated(value: object) -> tuple[Spec | None, list[Complaint]]:
     try:
-        return Spec.model_validate(value), []
+        return _checker().validate_python(value), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
         better = _mended(value, errors)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from msgspec import field
 
 from nucleus_sync.spec.evaluation import (
     BenchmarkEvaluation,
@@ -17,8 +17,9 @@ from nucleus_sync.spec.evaluation import (
     LabelMatch,
     MetricsEvaluation,
 )
-from nucleus_sync.spec.place import resolve
+from nucleus_sync.spec.part import SpecPart
 from nucleus_sync.spec.resource import Dataset, MetadataField, Model, Slice, Taxonomy, Track
+from nucleus_sync.spec.rule import before, refuse
 from nucleus_sync.spec.settings import BatchSettings, DeleteLimit, Settings
 from nucleus_sync.spec.source import (
     CocoResultsSource,
@@ -28,7 +29,7 @@ from nucleus_sync.spec.source import (
     Source,
     TableSource,
 )
-from nucleus_sync.spec.value import Name, SpecPart, refuse
+from nucleus_sync.spec.value import Name
 
 __all__ = [
     "BatchSettings",
@@ -55,7 +56,6 @@ __all__ = [
     "Taxonomy",
     "Track",
     "digest",
-    "resolve",
 ]
 
 
@@ -70,23 +70,23 @@ def _section(value: object) -> object:
     return {} if value is None else value
 
 
-_Section = BeforeValidator(_section)
+_Section = before(_section)
 
 
-class Spec(SpecPart):
+class Spec(SpecPart, frozen=True, kw_only=True):
     """What should be in Nucleus."""
 
-    version: Annotated[Literal[1], BeforeValidator(_version)]
+    version: Annotated[Literal[1], before(_version)]
     """Version of the spec's language."""
     settings: Annotated[Settings, _Section] = Settings()
     """How to sync."""
-    sources: Annotated[dict[Name, Source], _Section] = Field(default_factory=dict)
+    sources: Annotated[dict[Name, Source], _Section] = field(default_factory=dict)
     """Named exports that yield records."""
-    datasets: Annotated[dict[Name, Dataset], _Section] = Field(default_factory=dict)
+    datasets: Annotated[dict[Name, Dataset], _Section] = field(default_factory=dict)
     """Datasets that should be there."""
-    models: Annotated[dict[Name, Model], _Section] = Field(default_factory=dict)
+    models: Annotated[dict[Name, Model], _Section] = field(default_factory=dict)
     """Models that should be there."""
-    evaluations: Annotated[dict[Name, Evaluation], _Section] = Field(default_factory=dict)
+    evaluations: Annotated[dict[Name, Evaluation], _Section] = field(default_factory=dict)
     """Evaluations of a model on a dataset."""
 
     def prunes(self, dataset: str) -> bool:
@@ -104,6 +104,5 @@ class Spec(SpecPart):
 
 def digest(spec: Spec) -> str:
     """SHA-256 of what the spec means: comments, order of keys and written-out defaults don't change it."""
-    meaning: dict[str, Any] = spec.model_dump(mode="json", exclude_defaults=True)
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(spec.said(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

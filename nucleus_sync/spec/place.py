@@ -1,4 +1,4 @@
-"""Paths that a spec names, and which files it takes for images: what readers need without loading the spec's model."""
+"""Paths that a spec names, and which files it takes for images."""
 
 from __future__ import annotations
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from msgspec import field
 
+from nucleus_sync.spec.part import SpecPart
+from nucleus_sync.spec.rule import after, before, bounds, refuse
 from nucleus_sync.spec.value import (
     Name,
     PathText,
     Plain,
     SliceName,
-    SpecPart,
     Switch,
     Text,
     Texts,
     Title,
     no_repeats,
-    refuse,
 )
 
-SourceNames = Annotated[tuple[Name, ...], AfterValidator(no_repeats)]
+SourceNames = Annotated[tuple[Name, ...], after(no_repeats)]
 """Names of sources, each once."""
 
 
 Kind = Literal["images", "lidar", "video"]
 
 
-class MetadataField(SpecPart):
+class MetadataField(SpecPart, frozen=True, kw_only=True):
     """What a metadata key means, for Nucleus's own queries and charts."""
 
     type: Literal["category", "number", "text", "json"]
@@ -38,12 +38,12 @@ class MetadataField(SpecPart):
     """A sentence shown beside the key."""
 
 
-class Taxonomy(SpecPart):
+class Taxonomy(SpecPart, frozen=True, kw_only=True):
     """A set of labels for whole images."""
 
     type: Literal["category", "multicategory"] = "category"
     """One label per image, or several."""
-    labels: Annotated[Texts, Field(min_length=1)]
+    labels: Annotated[Texts, bounds(min_length=1)]
     """The labels; Nucleus can add to them later. Taking one out makes the taxonomy anew, which takes `prune`."""
 
 
@@ -53,35 +53,33 @@ def _condition_key(key: str) -> str:
     return key
 
 
-class Slice(SpecPart):
+class Slice(SpecPart, frozen=True, kw_only=True):
     """A named part of a dataset: by metadata, by reference ids, or by a file of reference ids."""
 
-    where: Annotated[dict[Annotated[str, AfterValidator(_condition_key)], Plain], Field(min_length=1)] | None = None
+    where: Annotated[dict[Annotated[str, after(_condition_key)], Plain], bounds(min_length=1)] | None = None
     """Items whose metadata has all of these values: `{metadata.night: true}`."""
-    reference_ids: Annotated[Texts, Field(min_length=1)] | None = None
+    reference_ids: Annotated[Texts, bounds(min_length=1)] | None = None
     """Exactly these items."""
     file: PathText | None = None
     """A text file with one reference id per line."""
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def __post_init__(self) -> None:
         given = [way for way in ("where", "reference_ids", "file") if getattr(self, way) is not None]
         if len(given) != 1:
             said = "says nothing about its items" if not given else f"says twice what is in it: {', '.join(given)}"
             refuse(f"a slice {said}", "give exactly one of: where, reference_ids, file")
-        return self
 
 
-class Track(SpecPart):
+class Track(SpecPart, frozen=True, kw_only=True):
     """One thing that is seen many times: the records that name it in `track_reference_id`, and what is known of it."""
 
     reference_id: Text | None = None
     """The name that records give it; left out: the name that it has here."""
-    metadata: dict[Text, Any] = Field(default_factory=dict)
+    metadata: dict[Text, Any] = field(default_factory=dict)
     """All metadata of the track; what else it has at Nucleus is taken away."""
 
 
-class Dataset(SpecPart):
+class Dataset(SpecPart, frozen=True, kw_only=True):
     """A dataset at Nucleus with its items, annotations, taxonomies, tracks and slices."""
 
     name: Text
@@ -92,19 +90,19 @@ class Dataset(SpecPart):
     """Keep the images where they are? Then Nucleus never copies them, and local files can't be uploaded."""
     tags: Texts = ()
     """Tags of the dataset."""
-    item_metadata_schema: dict[Text, MetadataField] = Field(default_factory=dict)
+    item_metadata_schema: dict[Text, MetadataField] = field(default_factory=dict)
     """What the metadata keys of its items mean; fixed once the dataset exists."""
-    annotation_metadata_schema: dict[Text, MetadataField] = Field(default_factory=dict)
+    annotation_metadata_schema: dict[Text, MetadataField] = field(default_factory=dict)
     """What the metadata keys of its annotations mean; fixed once the dataset exists."""
-    taxonomies: dict[Title, Taxonomy] = Field(default_factory=dict)
+    taxonomies: dict[Title, Taxonomy] = field(default_factory=dict)
     """Label sets for whole images, by name."""
-    tracks: dict[Title, Track] = Field(default_factory=dict)
+    tracks: dict[Title, Track] = field(default_factory=dict)
     """Metadata of tracks, by name; Nucleus has a track once a record names it."""
     items: SourceNames = ()
     """Sources whose items, or scenes in a dataset of lidar or video, belong to the dataset."""
     annotations: SourceNames = ()
     """Sources whose annotations are the dataset's ground truth."""
-    slices: dict[Title, Slice] = Field(default_factory=dict)
+    slices: dict[Title, Slice] = field(default_factory=dict)
     """Named parts of the dataset."""
     metadata_mode: Literal["replace", "merge"] = "replace"
     """What an update does to metadata of items and scenes: put ours in place of all of it, or merge ours into it, which
@@ -115,15 +113,13 @@ class Dataset(SpecPart):
     prune: Switch | None = None
     """Delete what the sources no longer yield? Left out: as in settings."""
 
-    @model_validator(mode="after")
-    def _each_track_once(self) -> Self:
+    def __post_init__(self) -> None:
         names = [track.reference_id or title for title, track in self.tracks.items()]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             refuse(f"tracks are declared twice: {', '.join(repeated)}", "give each reference id one track")
-        return self
 
 
-class NamedRun(SpecPart):
+class NamedRun(SpecPart, frozen=True, kw_only=True):
     """A run of a model that holds its predictions on all datasets."""
 
     name: Text
@@ -136,24 +132,24 @@ def _run(value: object) -> object:
     return value
 
 
-class Model(SpecPart):
+class Model(SpecPart, frozen=True, kw_only=True):
     """A model at Nucleus with its predictions."""
 
     name: Text
     """Its name at Nucleus."""
     reference_id: Text
     """Its key at Nucleus; one account has it once."""
-    metadata: dict[Text, Any] = Field(default_factory=dict)
+    metadata: dict[Text, Any] = field(default_factory=dict)
     """Free values, such as the number of epochs."""
     tags: Texts = ()
     """Tags of the model."""
-    trained_slices: Annotated[tuple[SliceName, ...], AfterValidator(no_repeats)] = ()
+    trained_slices: Annotated[tuple[SliceName, ...], after(no_repeats)] = ()
     """Slices that the model was trained on, each as `dataset.slice`."""
     bundle_name: Text | None = None
     """Name of the hosted bundle that runs it; fixed once the model exists."""
     weights: PathText | None = None
     """A file of its weights, uploaded once for each content; at most 10 GiB."""
-    run: Annotated[NamedRun | Literal["none"] | None, BeforeValidator(_run)] = None
+    run: Annotated[NamedRun | Literal["none"] | None, before(_run)] = None
     """One named run for all datasets, or `none`; left out: the run that Nucleus keeps for each dataset."""
-    predictions: dict[Name, SourceNames] = Field(default_factory=dict)
+    predictions: dict[Name, SourceNames] = field(default_factory=dict)
     """By dataset, the sources whose predictions are the model's."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from msgspec import field
 
 from nucleus_sync.spec import template
+from nucleus_sync.spec.rule import after, refuse
 from nucleus_sync.spec.staging import StagedSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
@@ -21,7 +22,6 @@ from nucleus_sync.spec.value import (
     Texts,
     UrlTemplate,
     Whole,
-    refuse,
 )
 
 FRAME_FIELDS = ("path", "parent", "name", "stem", "suffix")
@@ -55,14 +55,14 @@ def _naming(fields: tuple[str, ...], what: str) -> Callable[[object], object]:
     return check
 
 
-_of_file = AfterValidator(_naming(FRAME_FIELDS, "a file"))
-_of_video = AfterValidator(_naming(("scene", *FRAME_FIELDS), "a scene"))
+_of_file = after(_naming(FRAME_FIELDS, "a file"))
+_of_video = after(_naming(("scene", *FRAME_FIELDS), "a scene"))
 
 
-_of_frame = AfterValidator(_naming(KITTI_FIELDS, "a frame"))
-_of_sensor = AfterValidator(_naming(("sensor", *KITTI_FIELDS), "an item of a frame"))
-_of_image = AfterValidator(_naming(("sensor", "file", *KITTI_FIELDS), "an image of a frame"))
-_of_drive = AfterValidator(_naming(("scene", *KITTI_FIELDS), "a scene"))
+_of_frame = after(_naming(KITTI_FIELDS, "a frame"))
+_of_sensor = after(_naming(("sensor", *KITTI_FIELDS), "an item of a frame"))
+_of_image = after(_naming(("sensor", "file", *KITTI_FIELDS), "an image of a frame"))
+_of_drive = after(_naming(("scene", *KITTI_FIELDS), "a scene"))
 
 
 def _frame_rate(value: int) -> int:
@@ -71,7 +71,7 @@ def _frame_rate(value: int) -> int:
     return value
 
 
-class FramesSource(StagedSource):
+class FramesSource(StagedSource, frozen=True, kw_only=True):
     """A folder of frames for each scene, or of video files; yields video scenes."""
 
     format: Literal["frames"]
@@ -87,7 +87,7 @@ class FramesSource(StagedSource):
     video files."""
     reference_id: Annotated[TemplateText, _of_file] = "{path}"
     """Template of each frame's reference id. Nucleus names the frames of a video file itself."""
-    frame_rate: Annotated[Whole, AfterValidator(_frame_rate)] | None = None
+    frame_rate: Annotated[Whole, after(_frame_rate)] | None = None
     """Frames a second; belongs to `image_url`. With `upload_to` it says that the files are frames, and not videos."""
     image_url: Annotated[UrlTemplate, _of_file] | None = None
     """Template of the address at which Nucleus reads a frame: the files of scenes are never sent to Nucleus itself."""
@@ -97,7 +97,7 @@ class FramesSource(StagedSource):
     """Put the files here first (s3, gs, az, file), where Nucleus then reads them; the way for more than thousands."""
     upload_url: ReadUrl | None = None
     """The address of that place as Nucleus reads it; left out: the same. Needed for az:// and file://."""
-    metadata: dict[Text, Annotated[TemplateValue, _of_video]] = Field(default_factory=dict)
+    metadata: dict[Text, Annotated[TemplateValue, _of_video]] = field(default_factory=dict)
     """Metadata of each scene; texts are templates over `scene` and its first file."""
     on_invalid: OnInvalid = "error"
     """What an unusable scene means: stop before anything is sent, or leave it out and count it."""
@@ -110,10 +110,10 @@ class FramesSource(StagedSource):
     def _read_elsewhere(self) -> tuple[str, ...]:
         return ("image_url", "video_url")
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.upload_to is not None:
-            return self
+            return
         if (self.image_url is None) == (self.video_url is None):
             said = (
                 "does not say where Nucleus reads it" if self.image_url is None else "says twice where Nucleus reads it"
@@ -125,10 +125,9 @@ class FramesSource(StagedSource):
         if (self.image_url is None) != (self.frame_rate is None):
             needed = "needs its frame_rate" if self.frame_rate is None else "takes no frame_rate: the file has its own"
             refuse(f"{'image_url' if self.image_url else 'video_url'} {needed}")
-        return self
 
 
-class Kitti3dSource(StagedSource):
+class Kitti3dSource(StagedSource, frozen=True, kw_only=True):
     """A folder in KITTI's layout (velodyne, image_2, calib, label_2); yields lidar scenes and cuboids."""
 
     format: Literal["kitti-3d"]
@@ -154,7 +153,7 @@ class Kitti3dSource(StagedSource):
     convert_to: PathText | None = None
     """Folder for the point clouds as Nucleus's JSON, each as `{path}.json`; copy it to where `pointcloud_url` says.
     Needed by `upload_to`, which puts them where Nucleus reads them."""
-    metadata: dict[Text, Annotated[TemplateValue, _of_drive]] = Field(default_factory=dict)
+    metadata: dict[Text, Annotated[TemplateValue, _of_drive]] = field(default_factory=dict)
     """Metadata of each scene; texts are templates over `scene` and its first frame."""
     on_invalid: OnInvalid = "error"
     """What an unusable record means: stop before anything is sent, or leave it out and count it."""
@@ -162,8 +161,7 @@ class Kitti3dSource(StagedSource):
     def _read_elsewhere(self) -> tuple[str, ...]:
         return ("pointcloud_url",)
 
-    @model_validator(mode="after")
-    def _converted_first(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.upload_to is not None and self.convert_to is None:
             refuse("upload_to needs a folder for the point clouds as Nucleus's JSON", "add convert_to: converted")
-        return self

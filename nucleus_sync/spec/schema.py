@@ -8,15 +8,17 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from nucleus_sync.spec.model import Spec
-from nucleus_sync.spec.value import SpecPart
+from nucleus_sync.spec.part import SpecPart
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
     """The schema of a whole `nucleus.yaml`."""
-    schema = Spec.model_json_schema(mode="validation")
+    schema = TypeAdapter(Spec).json_schema(mode="validation")
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
     for part in parts():
         described = schema if part is Spec else definitions.get(part.__name__)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from nucleus_sync.spec.evaluation import Expect, LabelExpect
 from nucleus_sync.spec.locate import Route
 from nucleus_sync.spec.model import Spec
-from nucleus_sync.spec.value import SpecPart
+from nucleus_sync.spec.part import SpecPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def members(annotation: Any) -> dict[str, type[SpecPart]]:
 
 def keys(part: type[SpecPart]) -> list[str]:
     """The keys that a mapping of this kind takes, in the order of their declaration."""
-    return list(part.model_fields)
+    return list(part.known_keys())
 
 
 def _bare(annotation: Any) -> Any:
@@ -73,9 +73,9 @@ def _members(annotation: Any) -> dict[str, type[SpecPart]]:
         return {}
     found: dict[str, type[SpecPart]] = {}
     for member in get_args(annotation):
-        for field in member.model_fields.values() if _is_part(member) else ():
-            if get_origin(field.annotation) is Literal:
-                found[str(get_args(field.annotation)[0])] = member
+        for field in member.known_keys().values() if _is_part(member) else ():
+            if get_origin(field.type) is Literal:
+                found[str(get_args(field.type)[0])] = member
                 break
     return found
 
@@ -83,10 +83,10 @@ def _members(annotation: Any) -> dict[str, type[SpecPart]]:
 def _inside(annotation: Any, step: str | int) -> Any:
     """The annotation one step further down; None where the step is not known."""
     if _is_part(annotation):
-        field = annotation.model_fields.get(step)
+        field = annotation.known_keys().get(str(step))
         if field is None:
             return LabelExpect if annotation is Expect else None
-        return field.annotation
+        return field.type
     arguments = get_args(annotation)
     if get_origin(annotation) is dict:
         return arguments[1]

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from msgspec import field
 
 from nucleus_sync.spec.coco_source import CocoPanopticSource, CocoResultsSource, CocoSource, Geometry
 from nucleus_sync.spec.image_source import IMAGE_FIELDS, ImagesSource, KittiSource, VocSource, YoloSource
+from nucleus_sync.spec.part import SpecPart
 from nucleus_sync.spec.place import IMAGE_SUFFIXES
+from nucleus_sync.spec.rule import after, refuse, shown_as, told_by
 from nucleus_sync.spec.scene_source import FramesSource, Kitti3dSource
 from nucleus_sync.spec.value import (
     KeyTemplate,
     OnInvalid,
     OutOfBounds,
     PathText,
-    SpecPart,
     TemplateText,
     TemplateValue,
     Text,
     UrlTemplate,
-    refuse,
 )
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 
-_TABLE_PATTERN = r"\.([cCtT][sS][vV](\.[gG][zZ])?|[pP][aA][rR][qQ][uU][eE][tT])$"
+_TABLE_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": r"\.([cCtT][sS][vV](\.[gG][zZ])?|[pP][aA][rR][qQ][uU][eE][tT])$",
+}
 
 
 def _table_path(path: str) -> str:
@@ -34,7 +38,7 @@ def _table_path(path: str) -> str:
     return path
 
 
-class RecordsSource(SpecPart):
+class RecordsSource(SpecPart, frozen=True, kw_only=True):
     """NDJSON whose lines are already in Nucleus's wire form; yields whatever it holds."""
 
     format: Literal["records"]
@@ -45,12 +49,12 @@ class RecordsSource(SpecPart):
     """What an unusable line means: stop before anything is sent, or leave it out and count it."""
 
 
-class TableSource(SpecPart):
+class TableSource(SpecPart, frozen=True, kw_only=True):
     """A CSV, TSV or Parquet table with one image per row; yields items."""
 
     format: Literal["table"]
     """Which reader reads it."""
-    path: Annotated[PathText, AfterValidator(_table_path), Field(json_schema_extra={"pattern": _TABLE_PATTERN})]
+    path: Annotated[PathText, after(_table_path), shown_as(_TABLE_SCHEMA)]
     """The table (.csv, .tsv, either with .gz, or .parquet)."""
     reference_id: KeyTemplate = "{reference_id}"
     """Template over the columns: the item's reference id."""
@@ -62,7 +66,7 @@ class TableSource(SpecPart):
     """Template over the columns: the image's height in pixels."""
     metadata: dict[Text, TemplateValue] | None = None
     """Metadata of each item; texts are templates over the columns. Left out: every column not used above."""
-    types: dict[Text, Literal["text", "number", "bool"]] = Field(default_factory=dict)
+    types: dict[Text, Literal["text", "number", "bool"]] = field(default_factory=dict)
     """What the cells of a CSV column mean; a column that is not named is text. Parquet knows its own types."""
     on_invalid: OnInvalid = "error"
     """What an unusable row means: stop before anything is sent, or leave it out and count it."""
@@ -80,7 +84,7 @@ Source = Annotated[
     | TableSource
     | FramesSource
     | Kitti3dSource,
-    Field(discriminator="format"),
+    told_by("format"),
 ]
 """Any source; `format` says which."""
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import model_validator
-
-from nucleus_sync.spec.value import SpecPart, refuse
+from nucleus_sync.spec.part import SpecPart
+from nucleus_sync.spec.rule import refuse
 
 
-class StagedSource(SpecPart):
+class StagedSource(SpecPart, frozen=True, kw_only=True):
     """A source of files that Nucleus gets, or reads at some address, or reads where they were put.
 
     Each of them has `upload_to` and `upload_url` among its own keys, in the order in which people read them.
     """
 
-    @model_validator(mode="after")
-    def _one_way_to_the_files(self) -> Self:
+    def __post_init__(self) -> None:
         upload_to, upload_url = getattr(self, "upload_to", None), getattr(self, "upload_url", None)
         if upload_to is None:
             if upload_url is not None:
                 refuse("'upload_url' says how a place is read, but nothing is put there", "add upload_to")
-            return self
+            return
         if taken := next((name for name in self._read_elsewhere() if getattr(self, name, None) is not None), None):
             refuse(f"the files are read at {taken}, so there is nothing to upload", f"remove {taken}, or upload_to")
         if upload_url is None and upload_to.startswith(("az://", "file://")):
             scheme = upload_to.partition("://")[0]
             refuse(f"Nucleus does not read {scheme}:// addresses", "add upload_url: https://…")
-        return self
 
     def _read_elsewhere(self) -> tuple[str, ...]:
         """The keys that say where Nucleus reads the same files."""

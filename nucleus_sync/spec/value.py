@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, NoReturn
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
-from pydantic.types import Strict
-from pydantic_core import PydanticCustomError
+from typing import Annotated, Any, Literal
 
 from nucleus_sync.spec import template
+from nucleus_sync.spec.rule import after, before, bounds, refuse, shown_as, strict
 
 MAX_PAYLOAD_BYTES = 536_870_888
 """Longest NDJSON upload that Nucleus takes (the SDK's 0x1FFFFFE8)."""
 
 
-class SpecPart(BaseModel):
-    """A mapping in the spec: frozen, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-
-def refuse(message: str, hint: str | None = None) -> NoReturn:
-    """Reject a value with a sentence for the user and, where there is one, the way out."""
-    # The texts go in as context, because pydantic would take braces in a template for its own.
-    raise PydanticCustomError("spec", "{message}", {"message": message, "hint": hint})
-
-
 # --- text -----------------------------------------------------------------------------------------------------
 
-Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(lambda text: _filled(text))]
-Switch = Annotated[bool, Strict()]
-Whole = Annotated[int, Strict()]
+Text = Annotated[str, bounds(min_length=1), after(lambda text: _filled(text))]
+Switch = Annotated[bool, strict()]
+Whole = Annotated[int, strict()]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TITLE = re.compile(r"\w(?:[\w -]*\w)?")
@@ -61,9 +46,9 @@ def _title(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
+Name = Annotated[str, after(_name), shown_as({"type": "string", "pattern": f"^{NAME.pattern}$"})]
 """A name that other parts of the spec refer to, part of an address."""
-Title = Annotated[str, AfterValidator(_title)]
+Title = Annotated[str, after(_title)]
 """The name of a taxonomy or slice, as Nucleus shows it; the last part of an address."""
 
 
@@ -86,7 +71,7 @@ def _path(text: str) -> str:
     return text
 
 
-PathText = Annotated[Text, AfterValidator(_path)]
+PathText = Annotated[Text, after(_path)]
 """A path as written; relative ones start at the spec's folder."""
 
 
@@ -147,7 +132,7 @@ def _store_url(text: str) -> str:
     return text
 
 
-StoreUrl = Annotated[Text, AfterValidator(_store_url)]
+StoreUrl = Annotated[Text, after(_store_url)]
 """A bucket with a prefix, or a folder, into which files are put."""
 
 
@@ -158,7 +143,7 @@ def _read_url(text: str) -> str:
     return text
 
 
-ReadUrl = Annotated[Text, AfterValidator(_read_url)]
+ReadUrl = Annotated[Text, after(_read_url)]
 """An address that Nucleus reads."""
 
 
@@ -174,10 +159,10 @@ def _value_templates(value: Any) -> Any:
             return value
 
 
-TemplateText = Annotated[Text, AfterValidator(_template)]
-KeyTemplate = Annotated[Text, AfterValidator(_key_template)]
-UrlTemplate = Annotated[Text, AfterValidator(_url_template)]
-TemplateValue = Annotated[Any, AfterValidator(_value_templates)]
+TemplateText = Annotated[Text, after(_template)]
+KeyTemplate = Annotated[Text, after(_key_template)]
+UrlTemplate = Annotated[Text, after(_url_template)]
+TemplateValue = Annotated[Any, after(_value_templates)]
 """Any JSON value; the texts in it are templates."""
 
 
@@ -219,9 +204,9 @@ def _batch_size(value: int) -> int:
 
 BatchBytes = Annotated[
     int,
-    BeforeValidator(parse_bytes),
-    AfterValidator(_batch_size),
-    WithJsonSchema(
+    before(parse_bytes),
+    after(_batch_size),
+    shown_as(
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1024, "exclusiveMaximum": MAX_PAYLOAD_BYTES},
@@ -238,7 +223,7 @@ def _number(value: object) -> float:
     return float(value)
 
 
-Number = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+Number = Annotated[float, before(_number), shown_as({"type": "number"})]
 
 
 def _plain(value: object) -> object:
@@ -248,7 +233,7 @@ def _plain(value: object) -> object:
 
 
 PLAIN_SCHEMA = {"type": ["string", "number", "boolean"]}
-Plain = Annotated[Any, AfterValidator(_plain), WithJsonSchema(PLAIN_SCHEMA)]
+Plain = Annotated[Any, after(_plain), shown_as(PLAIN_SCHEMA)]
 """A text, a number, true or false."""
 
 
@@ -267,9 +252,9 @@ def _slice_name(name: str) -> str:
     return name
 
 
-SliceName = Annotated[Text, AfterValidator(_slice_name)]
+SliceName = Annotated[Text, after(_slice_name)]
 """A slice of a dataset as other parts of the spec name it: `street.night`."""
-Texts = Annotated[tuple[Text, ...], AfterValidator(no_repeats)]
+Texts = Annotated[tuple[Text, ...], after(no_repeats)]
 """A list of texts, each once."""
 
 # --- words ----------------------------------------------------------------------------------------------------

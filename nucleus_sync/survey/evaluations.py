@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def evaluation_wanted(evaluation: Evaluation) -> dict[str, Any]:
     """What Nucleus is asked for; gates are judged here and change nothing there."""
-    return evaluation.model_dump(mode="json", exclude={"expect"}, exclude_none=True)
+    return evaluation.said(but=("expect",))
 
 
 def datasets_of(evaluation: Evaluation) -> tuple[str, ...]:

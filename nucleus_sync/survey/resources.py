@@ -97,7 +97,7 @@ def dataset_wanted(dataset: Dataset) -> dict[str, Any]:
 
 
 def _schema(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: field.model_dump(mode="json", exclude_defaults=True) for key, field in fields.items()}
+    return {key: field.said() for key, field in fields.items()}
 
 
 def _taxonomy(dataset: str, title: str, declared: Taxonomy) -> _Resource:

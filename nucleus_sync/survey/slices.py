@@ -174,7 +174,7 @@ def slice_state(items_state: bytes, declared: Slice, resolve: Callable[[str], Pa
             listed = resolve(declared.file).stat().st_mtime_ns
         except OSError:
             return b""
-    decides = [declared.model_dump(mode="json"), listed]
+    decides = [declared.said(), listed]
     return xxh3_128_digest(items_state + msgspec.msgpack.encode(decides, order="deterministic"))
 
 

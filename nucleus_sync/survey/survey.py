@@ -352,7 +352,7 @@ class Survey:
             __version__,
             VERSION,
             state.digest,
-            [spec.sources[name].model_dump(mode="json") for name in declared.sources],
+            [spec.sources[name].said() for name in declared.sources],
             spec.prunes_stream(declared.dataset, declared.model),
             spec.datasets[declared.dataset].metadata_mode,
             spec.datasets[declared.dataset].on_image_change,

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydantic import TypeAdapter
 
 from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.problem import Problem
@@ -31,7 +32,7 @@ def png(path: Path, width: int = 4, height: int = 3) -> None:
 
 def reader(folder: Path, **spec: Any) -> FramesReader:
     given = {"image_url": "s3://b/{path}", "frame_rate": 15} if "video_url" not in spec else {}
-    source = FramesSource.model_validate({"format": "frames", "path": "clips", **given, **spec})
+    source = TypeAdapter(FramesSource).validate_python({"format": "frames", "path": "clips", **given, **spec})
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
     return FramesReader(source, Surroundings("clips", folder, scratch, NoFacts()))

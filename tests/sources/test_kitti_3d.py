@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydantic import TypeAdapter
 
 from nucleus_sync.records.facts import NoFacts
 from nucleus_sync.records.problem import Problem
@@ -34,7 +35,7 @@ CAR = "Car 0.25 1 -10 1 2 3 4 1.5 1.6 4 3 1.65 10"
 
 def reader(folder: Path, **spec: Any) -> Kitti3dReader:
     given = {"pointcloud_url": "s3://b/{path}.json", "image_url": "s3://b/{file}"}
-    source = Kitti3dSource.model_validate({"format": "kitti-3d", "path": "kitti", **given, **spec})
+    source = TypeAdapter(Kitti3dSource).validate_python({"format": "kitti-3d", "path": "kitti", **given, **spec})
     return Kitti3dReader(source, Surroundings("kitti", folder, folder, NoFacts()))
 
 

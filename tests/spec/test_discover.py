@@ -185,7 +185,7 @@ def test_every_folder_of_the_shared_data_gets_a_sound_draft() -> None:
 def test_folders_of_label_files(folder: str, said: dict[str, str]) -> None:
     spec, _ = drafted(DATA / folder)
     source = next(iter(spec.sources.values()))
-    assert source.model_dump(exclude_defaults=True) == {**said}
+    assert source.said() == {**said}
     labelled = [dataset for dataset in spec.datasets.values() if dataset.annotations]
     assert labelled
     assert all(dataset.items == dataset.annotations for dataset in labelled)

@@ -9,7 +9,7 @@ import pytest
 
 from nucleus_sync.errors import CredentialsError, SpecError
 from nucleus_sync.spec.environment import credentials, override, read_environment
-from nucleus_sync.spec.settings import BatchSettings, Settings
+from nucleus_sync.spec.model import BatchSettings, Settings, Spec
 
 CANARY = "live_canary"
 
@@ -91,14 +91,14 @@ def test_variables_override_settings_one_by_one(tmp_path: Path, monkeypatch: pyt
         "DELETE_LIMIT_FRACTION": "0.5",
     }.items():
         monkeypatch.setenv(f"NUCLEUS_SYNC_{name}", value)
-    settings = override(given, read_environment(tmp_path))
+    settings = override(Spec(version=1, settings=given), read_environment(tmp_path)).settings
     assert (settings.ledger, settings.prune, settings.concurrency) == ("/state/l.db", False, 9)
     assert (settings.batch.max_bytes, settings.batch.max_records) == (1024**2, 7)
     assert (settings.delete_limit.records, settings.delete_limit.fraction) == (1000, 0.5)
 
 
 def test_without_variables_settings_stay(tmp_path: Path) -> None:
-    assert override(Settings(), read_environment(tmp_path)) == Settings()
+    assert override(Spec(version=1), read_environment(tmp_path)) == Spec(version=1)
 
 
 def test_every_wrong_variable_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

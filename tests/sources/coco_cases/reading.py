@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from nucleus_sync.records.annotation import Box, Keypoints, Polygon
 from nucleus_sync.records.facts import Facts
 from nucleus_sync.records.key import annotation_key, is_unnumbered, reference_id
@@ -76,12 +78,12 @@ def surroundings(folder: Path, scratch: Path | None = None) -> Surroundings:
 
 
 def coco(folder: Path, path: str = "annotations.json", **options: Any) -> CocoReader:
-    source = CocoSource.model_validate({"format": "coco", "path": path, **options})
+    source = TypeAdapter(CocoSource).validate_python({"format": "coco", "path": path, **options})
     return CocoReader(source, surroundings(folder))
 
 
 def results(folder: Path, path: str, ground_truth: str, **options: Any) -> CocoResultsReader:
-    source = CocoResultsSource.model_validate(
+    source = TypeAdapter(CocoResultsSource).validate_python(
         {"format": "coco-results", "path": path, "ground_truth": ground_truth, **options}
     )
     return CocoResultsReader(source, surroundings(folder))
