@@ -41,7 +41,7 @@ class Haste:
 class HastyWorkspace(Workspace):
     """Patient in virtual time only."""
 
-    policy = Policy(attempts=4, outage_attempts=30, patience=30_000.0)
+    policy = Policy(attempts=4, outage_attempts=30, patience=300_000.0)
 
     def make_api(self, found: Credentials, emit: Callable[[Event], None] = lambda _: None, *more: Any) -> Api:
         """A client that doesn't wait."""
