@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +24,9 @@ from nucleus_sync.ledger.lock import Lock, beating
 from nucleus_sync.plan.guard import guard_deletes, known_of
 from nucleus_sync.plan.plan import Plan
 from nucleus_sync.sources.reader import Patience
-from nucleus_sync.spec.environment import Credentials, credentials, override, read_environment
-from nucleus_sync.spec.load import LoadedSpec, load
+from nucleus_sync.spec.access import EMBEDDED, Credentials
+from nucleus_sync.spec.loaded import LoadedSpec
+from nucleus_sync.spec.opening import open_spec, under_environment
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.survey import Survey, Surveyed
 from nucleus_sync.survey.touched import TooNarrow, Touched
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
 
 Emit = Callable[[Event], None]
-EMBEDDED = "embedded"
 _COLLECT_AFTER = 100_000
 
 
@@ -105,12 +105,11 @@ class Workspace:
         checkpoint: Checkpoint = no_checkpoint,
         around: Around = _NOTHING,
     ) -> None:
-        loaded = around.loaded or load(spec_path, environ)
+        opened = under_environment(around.loaded) if around.loaded else open_spec(spec_path, environ)
         self._around = around
-        self._environment = read_environment(loaded.folder)
-        self.loaded = replace(loaded, spec=override(loaded.spec, self._environment))
-        self.endpoint = EMBEDDED if embedded else self._environment.endpoint
-        self.ledger_path = loaded.resolve(self.loaded.spec.settings.ledger)
+        self.loaded = opened.loaded
+        self.endpoint = EMBEDDED if embedded else opened.endpoint
+        self.ledger_path = self.loaded.resolve(self.loaded.spec.settings.ledger)
         self._checkpoint = checkpoint
         self._stack = ExitStack()
         self._scratch: Path | None = None
@@ -187,7 +186,9 @@ class Workspace:
         """Key and endpoint. Raises CredentialsError when there is no key."""
         if self.endpoint == EMBEDDED:
             return Credentials(EMBEDDED)
-        return credentials(self._environment)
+        from nucleus_sync.spec.environment import credentials, read_environment
+
+        return credentials(read_environment(self.loaded.folder))
 
     def prepare(self, choices: Choices, *, with_ledger: bool = True, emit: Emit = _silence) -> Prepared:
         """Settle nothing, read the sources, compare with the ledger; without the ledger everything is new."""

@@ -32,7 +32,7 @@ from nucleus_sync.survey.survey import Surveyed
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
     from nucleus_sync.ledger.ledger import Ledger
-    from nucleus_sync.spec.load import LoadedSpec
+    from nucleus_sync.spec.loaded import LoadedSpec
 
 
 @dataclass

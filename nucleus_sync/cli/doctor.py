@@ -12,7 +12,7 @@ from nucleus_sync.cli.call import Call, global_flags
 from nucleus_sync.errors import Exit, NucleusSyncError
 
 if TYPE_CHECKING:
-    from nucleus_sync.spec.environment import Credentials
+    from nucleus_sync.spec.access import Credentials
     from nucleus_sync.workspace import Workspace
 
 _SKEW_ALLOWED = 60.0

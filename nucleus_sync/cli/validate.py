@@ -12,7 +12,7 @@ from nucleus_sync.errors import Exit
 
 if TYPE_CHECKING:
     from nucleus_sync.plan.plan import Plan
-    from nucleus_sync.spec.load import LoadedSpec
+    from nucleus_sync.spec.loaded import LoadedSpec
     from nucleus_sync.spec.model import Spec
 
 SECTIONS = ("sources", "datasets", "models", "evaluations")

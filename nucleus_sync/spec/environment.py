@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nucleus_sync.errors import CredentialsError, NucleusSyncError, SpecError, SpecProblem
+from nucleus_sync.spec.access import DEFAULT_ENDPOINT, EMBEDDED, KEY_VARIABLES, Credentials
 from nucleus_sync.spec.model import Spec
 from nucleus_sync.spec.rule import refuse
 from nucleus_sync.spec.value import BatchBytes, PathText
 
-DEFAULT_ENDPOINT = "https://api.scale.com/v1/nucleus"
-EMBEDDED = "embedded"
-"""The endpoint that stands for an emulator inside the process."""
-
-_KEYS = ("NUCLEUS_API_KEY", "NUCLEUS_LIMITED_ACCESS_KEY")
 _ON = ("1", "true", "yes", "on")
 _OFF = ("", "0", "false", "no", "off")
 
@@ -89,23 +84,6 @@ class Environment(BaseSettings):
     """Overrides settings.delete_limit.fraction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How to reach Nucleus, and as whom; neither key is ever shown."""
-
-    endpoint: str
-    """The address of the API with its version, or `embedded`."""
-    api_key: SecretStr | None = field(default=None, repr=False)
-    limited_access_key: SecretStr | None = field(default=None, repr=False)
-    verify: bool = True
-    """Whether the server's certificate is checked."""
-
-    @property
-    def embedded(self) -> bool:
-        """Whether the endpoint is an emulator inside the process."""
-        return self.endpoint == EMBEDDED
-
-
 def read_environment(folder: Path) -> Environment:
     """Read the variables; `folder` is the spec's, for its `.env`. Raises SpecError, CredentialsError."""
     directory = _secrets_directory()
@@ -131,7 +109,7 @@ def keys_around(folder: Path) -> list[str]:
     try:
         found = read_environment(folder)
     except NucleusSyncError:
-        return [value for name in _KEYS if (value := os.environ.get(name, "").strip())]
+        return [value for name in KEY_VARIABLES if (value := os.environ.get(name, "").strip())]
     return [key.get_secret_value() for key in (found.api_key, found.limited_access_key) if key]
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nucleus_sync.errors import SpecProblem
+from nucleus_sync.spec.access import KEY_VARIABLES
 from nucleus_sync.spec.document import Document
 from nucleus_sync.spec.locate import Complaint, Mark, Route
-
-KEY_VARIABLES = ("NUCLEUS_API_KEY", "NUCLEUS_LIMITED_ACCESS_KEY")
 
 _LOOKS_LIKE_KEY = re.compile(r"(?<![\w./-])(?:live|test)_[0-9a-fA-F]{24,}(?![\w./-])")
 _NAMES_KEY = re.compile(r"(?:\w+[_-])?(?:api|access)[_-]?key", re.IGNORECASE)

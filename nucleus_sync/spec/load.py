@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,40 +15,22 @@ from nucleus_sync.errors import SpecError, SpecProblem
 from nucleus_sync.spec import leaks, references
 from nucleus_sync.spec.document import Document, read
 from nucleus_sync.spec.explain import explain, mended
+from nucleus_sync.spec.file import START_HINT, bytes_of
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.spec.locate import Complaint, Mark, Route, excerpt, lines_of, written
 from nucleus_sync.spec.model import Spec, digest
 from nucleus_sync.spec.node import YamlProblem, compose
-from nucleus_sync.spec.place import resolve
-
-MAX_BYTES = 4 * 1024 * 1024
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSpec:
-    """A spec that holds together, with the file that it came from."""
-
-    spec: Spec
-    path: Path
-    """The file, as it was named."""
-    folder: Path
-    """The file's folder, absolute: relative paths in the spec start here."""
-    sha256: str
-    """Of the file's bytes, in hex."""
-    digest: str
-    """SHA-256 of what the spec means once variables are filled in, in hex."""
-    warnings: tuple[SpecProblem, ...]
-    """What is sound and probably not meant."""
-
-    def resolve(self, path: str) -> Path:
-        """A path of the spec as one to open."""
-        return resolve(self.folder, path)
-
-
 def load(path: Path, environ: Mapping[str, str]) -> LoadedSpec:
     """Read and check a spec. Raises SpecError with all problems, in the order of the file."""
-    raw = _bytes_of(path)
+    return check(bytes_of(path), path, environ)
+
+
+def check(raw: bytes, path: Path, environ: Mapping[str, str]) -> LoadedSpec:
+    """The same of bytes that were read from `path`."""
     spec, warnings = parse(raw, str(path), environ)
     return LoadedSpec(
         spec=spec,
@@ -71,15 +52,12 @@ def parse(raw: bytes, file: str, environ: Mapping[str, str]) -> tuple[Spec, list
         found = Complaint((), problem.message, problem.hint, problem.mark)
         raise SpecError(_problems([found], Document(), lines, file, text, environ)) from None
     if root is None:
-        raise SpecError([SpecProblem("the spec is empty", file=file, hint=_START_HINT)])
+        raise SpecError([SpecProblem("the spec is empty", file=file, hint=START_HINT)])
     document = read(root, lines, environ)
     spec, complaints = _checked(document, lines, environ)
     if spec is None:
         raise SpecError(_problems(complaints, document, lines, file, text, environ))
     return spec, _problems(references.idle(document.value), document, lines, file, text, environ)
-
-
-_START_HINT = "make one with: nucleus-sync init"
 
 
 def _checked(document: Document, lines: list[str], environ: Mapping[str, str]) -> tuple[Spec | None, list[Complaint]]:
@@ -128,21 +106,6 @@ def _replaced(value: object, ends: Mapping[Route, object], path: Route) -> objec
 
 
 # --- the file -------------------------------------------------------------------------------------------------
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise SpecError([SpecProblem("there is no such file", file=str(path), hint=_START_HINT)]) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SpecError([SpecProblem(f"can't be read: {reason}", file=str(path))]) from None
-    if len(raw) > MAX_BYTES:
-        hint = "long lists belong in files of their own, such as a slice's `file`"
-        raise SpecError([SpecProblem("is larger than 4 MiB", file=str(path), hint=hint)])
-    return raw
 
 
 def _text_of(raw: bytes, file: str) -> str:

@@ -11,7 +11,7 @@ from nucleus_sync.records.item import Item
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.open import open_reader
 from nucleus_sync.sources.reader import Pick, Reader, Surroundings
-from nucleus_sync.spec.load import LoadedSpec
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.survey.declared import declared_streams
 
 _LOOKED_AT = 100

@@ -21,7 +21,7 @@ from nucleus_sync.survey.tally import Tally
 from nucleus_sync.survey.touched import Touched
 
 if TYPE_CHECKING:
-    from nucleus_sync.spec.load import LoadedSpec
+    from nucleus_sync.spec.loaded import LoadedSpec
 
 
 @dataclass

@@ -22,7 +22,7 @@ from nucleus_sync.survey.weights import WeightsFile
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
-    from nucleus_sync.spec.load import LoadedSpec
+    from nucleus_sync.spec.loaded import LoadedSpec
     from nucleus_sync.spec.model import Spec
 
 

@@ -21,7 +21,6 @@ from nucleus_sync.records.fingerprint import VERSION
 from nucleus_sync.records.key import item_of
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import FileState, Patience
-from nucleus_sync.survey.beside import Together
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import (
     STANDING_ALONE,
@@ -35,24 +34,21 @@ from nucleus_sync.survey.declared import (
 )
 from nucleus_sync.survey.desired import DesiredStream
 from nucleus_sync.survey.inhabitants import Inhabitants
-from nucleus_sync.survey.known import Known
 from nucleus_sync.survey.lines import KeptLines
 from nucleus_sync.survey.openings import Openings
-from nucleus_sync.survey.planning import Planning, held_resources, shared_run
-from nucleus_sync.survey.reading import Reading
+from nucleus_sync.survey.planning import Planning, held_resources
 from nucleus_sync.survey.removed import Removed, find_removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_datasets
 from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
-from nucleus_sync.survey.stream import StreamSurvey
-from nucleus_sync.survey.tally import Tally
-from nucleus_sync.survey.touched import TooNarrow, Touched, as_it_stands, known_of_touched
-from nucleus_sync.survey.tracks import without_named_tracks
+from nucleus_sync.survey.tally import tally_of
+from nucleus_sync.survey.touched import TooNarrow, Touched
 from nucleus_sync.survey.weights import WeightsFile, look_at_weights
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
-    from nucleus_sync.spec.load import LoadedSpec
+    from nucleus_sync.spec.loaded import LoadedSpec
+    from nucleus_sync.survey.comparisons import Comparisons
 
 SETTLED_NS = 2_000_000_000
 """A file younger than this may change again without a new mtime: the coarsest clock of a file system in use."""
@@ -94,15 +90,12 @@ class Survey:
     """Look at these files alone. `run` raises TooNarrow where that doesn't do."""
     _changes: dict[str, ChangeSet] = field(default_factory=dict)
     _slices: dict[str, SliceChanges] = field(default_factory=dict)
-    _lost: dict[str, frozenset[bytes]] = field(default_factory=dict)
-    """By stream, items with records that would be lost with what is deleted."""
-    _kept_items: dict[str, frozenset[bytes]] = field(default_factory=dict)
-    """By dataset, scenes or items that can't be made anew now, because something on them would be lost."""
     _failures: list[Failure] = field(default_factory=list)
     _resources: ResourceChanges = field(default_factory=ResourceChanges)
     _removed: Removed = field(default_factory=Removed)
     _weights: dict[str, WeightsFile] = field(default_factory=dict)
-    _reading: Reading = field(init=False)
+    _comparisons: Comparisons | None = None
+    """Made when a stream has to be read."""
     _openings: Openings = field(init=False)
     _inhabitants: Inhabitants = field(init=False)
 
@@ -116,11 +109,11 @@ class Survey:
         """Read what must be read, compare, and order the steps."""
         if self.targets:
             check_targets(self.targets, self.loaded.spec, known_addresses(self.ledger))
-        self._reading = Reading(self.scratch, self.lines)
         try:
             self._look()
         finally:
-            self._reading.close()
+            if self._comparisons is not None:
+                self._comparisons.reading.close()
         return Surveyed(self._planning().plan(), self._changes, self._slices, self._weights)
 
     def _planning(self) -> Planning:
@@ -147,8 +140,8 @@ class Survey:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
-        self._look_again_at_items()
-        self._look_again_at_runs()
+        if self._comparisons is not None or self._removed.emptied:
+            self._comparing().again_where_something_would_be_lost(self._look_at)
         self._look_at_removed_tracks()
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
@@ -157,8 +150,12 @@ class Survey:
     def _look_at_removed_tracks(self) -> None:
         """Whether records still name them: that takes reading all of a dataset, in this rare case."""
         tracks = [one for one in self._removed.placed if one.step.holds is Holds.TRACK and self._is_meant(one)]
-        if tracks and self.touched is not None:
+        if not tracks:
+            return
+        if self.touched is not None:
             raise TooNarrow
+        from nucleus_sync.survey.tracks import without_named_tracks
+
         others = [one for one in self._removed.placed if one not in tracks]
         try:
             tracks = without_named_tracks(tracks, self.loaded.spec, self._openings.labels_of, self._with_orphans())
@@ -175,58 +172,6 @@ class Survey:
         streams = declared_streams(self.loaded.spec)
         changes = ((one.dataset, self._changes.get(one.address)) for one in streams)
         return {dataset for dataset, found in changes if found is None or found.counts["orphaned"]}
-
-    def _look_again_at_items(self) -> None:
-        """A scene or an item isn't made anew while something that hangs on it couldn't be sent again."""
-        looked_at = [one for one in declared_streams(self.loaded.spec) if one.address in self._changes]
-        for dataset in self.loaded.spec.datasets:
-            anew = self._changes[items_address(dataset)].made_anew if items_address(dataset) in self._changes else set()
-            lost = frozenset().union(*(self._lost.get(one.address, ()) for one in looked_at if one.dataset == dataset))
-            around = (
-                self._inhabitants.census(dataset).around(lost)
-                if self._inhabitants.has_scenes(dataset) and anew and lost
-                else lost
-            )
-            self._kept_items[dataset] = kept = around.intersection(anew)
-            for declared in looked_at if kept else ():
-                if declared.dataset == dataset:
-                    self._look_at(declared)
-
-    def _look_again_at_runs(self) -> None:
-        """A named run goes as a whole: what leaves it on one dataset makes all of it go and be sent again."""
-        for model in self.loaded.spec.models:
-            of_run = shared_run(self.loaded.spec, model, self._changes)
-            losing = [address for address in of_run if len(self._changes[address].gone)]
-            declared = [one for one in declared_streams(self.loaded.spec) if one.address in of_run]
-            before = {one.address: self._changes[one.address] for one in declared}
-            others = [one for one in declared if losing and one.address not in losing]
-            for one in others:
-                self._changes[one.address] = self._recompared(one, Together(run_goes=True))
-            if at_risk := frozenset(one.address for one in others if self._lost[one.address]):
-                self._changes |= before
-                self._keep_run(declared, losing, at_risk)
-
-    def _keep_run(self, declared: list[DeclaredStream], losing: list[str], at_risk: frozenset[str]) -> None:
-        """What leaves a run stays in it for now: its deletion would lose records of other streams."""
-        for one in declared:
-            if one.address in losing:
-                self._changes[one.address] = self._recompared(one, Together(run_stays=at_risk))
-        for address in set(losing).difference(one.address for one in declared):
-            self._removed.emptied.remove(address)
-            self._removed.orphaned[address] = self._changes.pop(address).known
-
-    def _together(self, declared: DeclaredStream) -> Together:
-        stands_alone = declared.kind in STANDING_ALONE
-        return Together(kept=self._kept_items.get(declared.dataset, frozenset()) if stands_alone else frozenset())
-
-    def _recompared(self, declared: DeclaredStream, together: Together) -> ChangeSet:
-        tally = self._tally(declared)
-        stream = DesiredStream(self._openings.of(declared), declared.kind, self.scratch, tally)
-        return self._read(declared, stream, tally, together=together)
-
-    def _tally(self, declared: DeclaredStream) -> Tally:
-        strict = {name for name in declared.sources if self.loaded.spec.sources[name].on_invalid == "error"}
-        return Tally(declared.address, frozenset(strict))
 
     def _look_at_weights(self) -> None:
         held = held_resources(self.ledger)
@@ -312,37 +257,40 @@ class Survey:
         return slice_state(behind, survey.declared, survey.resolve)
 
     def _compared(self, declared: DeclaredStream) -> ChangeSet:
-        tally = self._tally(declared)
+        tally = tally_of(declared, self.loaded.spec)
         held = self.ledger.held(declared.address) if self.ledger else 0
         stream = DesiredStream(self._openings.of(declared), declared.kind, self.scratch, tally, held=held)
         if self.touched is not None:
-            return self._touched_only(self.touched, declared, stream, tally)
+            return self._comparing().touched_only(self.touched, declared, stream, tally)
         begun = self.clock_ns()
         state = stream.state()
         token = self._token(declared, state) if state.newest_mtime_ns < begun - SETTLED_NS else b""
         changes = self._standing(declared, token)
         if changes is None:
             self.say(declared.address, f"reading {', '.join(declared.sources)}")
-            self._reading.expect(stream, state.bytes)
-            changes = self._read(declared, stream, tally)
+            changes = self._comparing().compared(declared, stream, tally, state.bytes)
         changes.token = b"" if tally.waiting or changes.waiting else token
         return changes
 
-    def _touched_only(
-        self, touched: Touched, declared: DeclaredStream, stream: DesiredStream, tally: Tally
-    ) -> ChangeSet:
-        """The changes of single files; everything else stands as it was found before."""
-        ledger = self.ledger
-        if ledger is None or not touched.reaches(declared):
-            return as_it_stands(ledger, declared, self.scratch)
-        readers = {name: self._openings.reader(name) for name in declared.sources if name in touched.files}
-        stamps = known_of_touched(touched, declared, readers, ledger, self.loaded.spec, self.facts)
-        changes = self._read(declared, stream, tally, stamps)
-        if changes.made_anew:
-            raise TooNarrow  # what hangs on these items must be sent again
-        changes.counts["unchanged"] += ledger.count(declared.address) - len(stamps)
-        changes.partial = True
-        return changes
+    def _comparing(self) -> Comparisons:
+        if self._comparisons is None:
+            from nucleus_sync.survey.comparisons import Comparisons
+            from nucleus_sync.survey.reading import Reading
+
+            self._comparisons = Comparisons(
+                spec=self.loaded.spec,
+                ledger=self.ledger,
+                facts=self.facts,
+                scratch=self.scratch,
+                retry_rejected=self.retry_rejected,
+                reading=Reading(self.scratch, self.lines),
+                openings=self._openings,
+                inhabitants=self._inhabitants,
+                resources=self._resources,
+                removed=self._removed,
+                changes=self._changes,
+            )
+        return self._comparisons
 
     def _token(self, declared: DeclaredStream, state: FileState) -> bytes:
         """Stands for everything that decides what a stream's sources yield, as long as no file is touched."""
@@ -372,74 +320,3 @@ class Survey:
         if found is not None and declared.kind is Kind.ITEMS:
             self._inhabitants.stay(declared.dataset)
         return found
-
-    def _read(
-        self,
-        declared: DeclaredStream,
-        stream: DesiredStream,
-        tally: Tally,
-        among: list[tuple[bytes, bytes]] | None = None,
-        *,
-        together: Together | None = None,
-    ) -> ChangeSet:
-        """Compare with all that is known, or with what is known `among` the records in question."""
-        spec = self.loaded.spec
-        if declared.kind is Kind.SCENES:
-            self._openings.refused[declared.dataset].update(self._inhabitants.census(declared.dataset).conflicts())
-        survey = StreamSurvey(
-            address=declared.address,
-            kind=declared.kind,
-            stream=stream,
-            tally=tally,
-            known=self._known(declared) if among is None else self._known_among(declared, among),
-            prune=spec.prunes_stream(declared.dataset, declared.model),
-            scratch=self.scratch,
-            reading=self._reading,
-            items=self._inhabitants.awaited_by(declared),
-            taxonomies={name: t.labels for name, t in spec.datasets[declared.dataset].taxonomies.items()},
-            merges=declared.kind in STANDING_ALONE and spec.datasets[declared.dataset].metadata_mode == "merge",
-            replaces_images=spec.datasets[declared.dataset].on_image_change == "replace",
-            made_anew=self._inhabitants.made_anew_for(declared),
-            holder="scene" if self._inhabitants.has_scenes(declared.dataset) else "item",
-            together=together or self._together(declared),
-            replaced=self._resources.replaced.get(declared.dataset, frozenset()),
-        )
-        changes = survey.run()
-        self._lost[declared.address] = survey.lost
-        if together is None and (keep := survey.to_keep(changes)):
-            return self._recompared(declared, keep)
-        changes.listed = tally.listed
-        if declared.kind is Kind.ITEMS:
-            self._inhabitants.settle(declared.dataset, survey.item_keys)
-        return changes
-
-    def _known(self, declared: DeclaredStream) -> Known:
-        ledger, address = self.ledger, declared.address
-        if ledger is None:
-            return Known(lambda: (), 0, {}, {})
-        rejected = {} if self.retry_rejected else self._resting(ledger, declared)
-        return Known(
-            lambda: ledger.known_pages(address),
-            ledger.count(address),
-            rejected,
-            ledger.metadata_types(address),
-            ledger.path,
-        )
-
-    def _known_among(self, declared: DeclaredStream, rows: list[tuple[bytes, bytes]]) -> Known:
-        types = self.ledger.metadata_types(declared.address) if self.ledger else {}
-        return Known(lambda: [rows] if rows else [], len(rows), {}, types)
-
-    def _resting(self, ledger: Ledger, declared: DeclaredStream) -> dict[bytes, bytes]:
-        """Stamps of the rejected records that rest: not those which lack an item that this very plan sends."""
-        rejected = dict(ledger.rejected_keys(declared.address))
-        items = self._changes.get(declared.items_address)
-        if not rejected or declared.kind in STANDING_ALONE or items is None or items.is_empty:
-            return rejected
-        lacking = {one.key for _, one in ledger.rejections(declared.address) if one.lacks_item}
-        wanted = {item_of(key) for key in lacking}
-        if items.kind is Kind.SCENES:
-            coming = wanted.intersection(self._inhabitants.census(declared.dataset).keys())
-        else:
-            coming = {row[1] for row in items.sent if row[1] in wanted}
-        return {key: stamp for key, stamp in rejected.items() if key not in lacking or item_of(key) not in coming}

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nucleus_sync.plan.plan import SourceCount
 from nucleus_sync.records.problem import Problem, Severity
+
+if TYPE_CHECKING:
+    from nucleus_sync.spec.model import Spec
+    from nucleus_sync.survey.declared import DeclaredStream
 
 _SHOWN_OF_A_CAUSE = 3
 _LISTED = 10_000
@@ -87,3 +92,9 @@ def first_of_each(problems: Iterable[Problem]) -> list[Problem]:
         if seen[kind] <= _SHOWN_OF_A_CAUSE:
             shown.append(problem)
     return shown
+
+
+def tally_of(declared: DeclaredStream, spec: Spec) -> Tally:
+    """A stream's own, with the sources that it must have all records of."""
+    strict = {name for name in declared.sources if spec.sources[name].on_invalid == "error"}
+    return Tally(declared.address, frozenset(strict))

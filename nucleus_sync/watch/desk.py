@@ -12,7 +12,7 @@ from nucleus_sync.errors import NucleusSyncError
 from nucleus_sync.ledger.batches import Batch
 from nucleus_sync.ledger.ledger import Ledger
 from nucleus_sync.records.key import as_words
-from nucleus_sync.spec.load import LoadedSpec
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.watch.gallery import Gallery, Picture
 from nucleus_sync.watch.health import Health
 from nucleus_sync.watch.metrics import CONTENT_TYPE, Metrics

@@ -22,7 +22,7 @@ from nucleus_sync.sources.open import open_reader
 from nucleus_sync.sources.reader import Pick, Surroundings
 from nucleus_sync.sources.template import Template
 from nucleus_sync.sources.walk import IMAGE_ENDINGS, Found, is_inside, walk
-from nucleus_sync.spec.load import LoadedSpec
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.spec.source import CocoSource
 from nucleus_sync.watch.inputs import Inputs, inputs_of
 

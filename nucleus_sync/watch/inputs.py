@@ -11,7 +11,7 @@ from nucleus_sync.errors import UsageError
 from nucleus_sync.sources.walk import Wanted, chooser, is_junk
 from nucleus_sync.spec.coco_source import CocoPanopticSource, CocoResultsSource, CocoSource
 from nucleus_sync.spec.image_source import ImagesSource, KittiSource, VocSource, YoloSource
-from nucleus_sync.spec.load import LoadedSpec
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.spec.scene_source import FramesSource, Kitti3dSource
 from nucleus_sync.spec.source import Source
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams

@@ -17,7 +17,7 @@ from nucleus_sync.plan.plan import Plan
 from nucleus_sync.plan.steps import Action
 from nucleus_sync.sources.open import open_reader
 from nucleus_sync.sources.reader import Surroundings
-from nucleus_sync.spec.load import LoadedSpec
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.survey.touched import Touched
 from nucleus_sync.watch.complete import missing
 from nucleus_sync.watch.inputs import Inputs, ready_targets

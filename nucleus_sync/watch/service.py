@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nucleus_sync.errors import Exit, NucleusSyncError, SpecError
 from nucleus_sync.events import Event, Finished
 from nucleus_sync.memory import hold_little
-from nucleus_sync.spec.load import LoadedSpec, load
+from nucleus_sync.spec.load import load
+from nucleus_sync.spec.loaded import LoadedSpec
 from nucleus_sync.watch.bell import Bell
 from nucleus_sync.watch.happenings import Happening, RoundStarted, Watching
 from nucleus_sync.watch.hints import Hints

@@ -11,7 +11,7 @@ from typing import Any
 from nucleus_sync.api.client import Api, ApiKey
 from nucleus_sync.api.retry import Policy
 from nucleus_sync.events import Event
-from nucleus_sync.spec.environment import Credentials
+from nucleus_sync.spec.access import Credentials
 from nucleus_sync.workspace import Workspace
 
 _NAP = 0.001
