@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import uuid4
 
 from nucleus_sync.errors import CredentialsError, LedgerError, Locked, NucleusSyncError, Refused
-from nucleus_sync.events import Event, Finished, Note
 from nucleus_sync.ledger.facts import FileFacts
 from nucleus_sync.ledger.ledger import Checkpoint, Ledger, no_checkpoint
 from nucleus_sync.ledger.lock import Lock, beating
@@ -33,8 +32,9 @@ from nucleus_sync.survey.touched import TooNarrow, Touched
 
 if TYPE_CHECKING:
     from nucleus_sync.api.client import Api
+    from nucleus_sync.events import Event, Finished
 
-Emit = Callable[[Event], None]
+Emit: TypeAlias = "Callable[[Event], None]"
 _COLLECT_AFTER = 100_000
 
 
@@ -88,6 +88,12 @@ _NOTHING = Around()
 
 def _silence(_: Event) -> None:
     pass
+
+
+def _note(emit: Emit, address: str, text: str) -> None:
+    from nucleus_sync.events import Note
+
+    emit(Note(address, text))
 
 
 class Workspace:
@@ -171,12 +177,12 @@ class Workspace:
             raise LedgerError("there is no ledger", where=str(self.ledger_path), fix="nucleus-sync apply makes one")
         ledger = self.open_ledger(create=True)
         for warning in ledger.warnings:
-            emit(Note("", warning))
+            _note(emit, "", warning)
         lock = Lock(ledger)
         story = lock.acquire()
         try:
             if story:
-                emit(Note("", story))
+                _note(emit, "", story)
             with beating(lock):
                 yield ledger
         finally:
@@ -243,7 +249,7 @@ class Workspace:
             trust_cache=choices.trust_cache,
             retry_rejected=choices.retry_rejected,
             lines=lines,
-            say=lambda address, text: emit(Note(address, text)),
+            say=partial(_note, emit),
             patience=self._around.patience,
             touched=touched,
         ).run()
@@ -268,13 +274,13 @@ class Workspace:
         found = self.credentials()
         ledger = self.open_ledger(create=True)
         for warning in ledger.warnings:
-            emit(Note("", warning))
+            _note(emit, "", warning)
         ledger.assure_room()
         lock = Lock(ledger)
         story = lock.acquire()
         self._stack.callback(lock.release)
         if story:
-            emit(Note("", story))
+            _note(emit, "", story)
         session = Session(
             loaded=self.loaded,
             ledger=ledger,
@@ -309,7 +315,7 @@ class Workspace:
         from nucleus_sync.api.client import Api, ApiKey, LimitedKey, RetryNote
 
         def on_retry(note: RetryNote) -> None:
-            emit(Note("", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}"))
+            _note(emit, "", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}")
 
         if found.embedded:
             nobody = ApiKey(f"embedded-{uuid4().hex}")

@@ -12,7 +12,8 @@ from xxhash import xxh3_128, xxh3_128_digest
 from nucleus_sync.apply.runtime import Runtime, StepFailed, Together
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.item import StagedFile
-from nucleus_sync.sources.staged import object_name, read_at, staged_in
+from nucleus_sync.sources.staged import object_name
+from nucleus_sync.spec.staging import read_at, staged_in
 
 _AT_ONCE = 16
 _IN_ONE_PIECE = 64 << 20

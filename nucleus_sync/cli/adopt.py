@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 
 if TYPE_CHECKING:
     from nucleus_sync.refresh.report import Report
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.argument("address")
 @click.argument("nucleus_id", metavar="ID")
 @click.option("--no-refresh", is_flag=True, help="Only the thing itself, not what is in it.")

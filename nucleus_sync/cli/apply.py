@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, Self
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.cli.screen import Screen
 from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
 
@@ -27,7 +28,7 @@ _GLANCE = 0.2
 """Seconds after which a waiting question looks whether it was stopped."""
 
 
-@click.command("apply")
+@click.command("apply", cls=Command)
 @click.argument("plan_file", metavar="[PLAN]", required=False)
 @click.option("-y", "--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--target", "targets", metavar="ADDRESS", multiple=True, help="Only this address; repeatable.")

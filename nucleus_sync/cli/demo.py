@@ -6,9 +6,10 @@ import shlex
 import shutil
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, place_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import Exit, NucleusSyncError, UsageError
 
 MARK = ".nucleus-sync-demo"
@@ -23,7 +24,7 @@ STEPS = (
 )
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 @click.argument("directory", metavar="[DIR]", default="nucleus-sync-demo")
 @place_flags
 def command(directory: str) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 
 if TYPE_CHECKING:
     from nucleus_sync.upkeep import Destruction
 
 
-@click.command("destroy")
+@click.command("destroy", cls=Command)
 @click.option("--target", "targets", metavar="ADDRESS", multiple=True, help="Only this; repeatable.")
 @click.option("-y", "--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--include-imported", is_flag=True, help="Delete also what somebody else made and was imported.")

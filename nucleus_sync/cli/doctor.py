@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import Exit, NucleusSyncError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Finding:
     exit_code: int = 0
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @global_flags
 def command() -> int:
     """Check spec, key, endpoint, clock, ledger, and that Nucleus can read one image of each source.

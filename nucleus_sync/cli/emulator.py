@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, place_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import NucleusSyncError, UsageError
 
 if TYPE_CHECKING:
     from nucleus_sync.emulator.server import Emulator
 
 
-@click.command("emulator")
+@click.command("emulator", cls=Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
 @click.option(
     "--data",

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.records.problem import Problem
 
 
-@click.command("errors")
+@click.command("errors", cls=Command)
 @click.argument("address", required=False)
 @global_flags
 def command(address: str | None) -> None:

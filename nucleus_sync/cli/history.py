@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.cli.status import moment
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.history import Run
 
 
-@click.command("history")
+@click.command("history", cls=Command)
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs.")
 @global_flags
 def command(limit: int) -> None:

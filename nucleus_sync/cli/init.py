@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, spec_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import NucleusSyncError, UsageError
 
 
-@click.command("init")
+@click.command("init", cls=Command)
 @click.argument("directory", metavar="[DIR]", default=".")
 @spec_flags
 def command(directory: str) -> None:

@@ -11,12 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import rich_click as click
+import click
 from click.exceptions import Abort
 from click.exceptions import Exit as ClickExit
 
 from nucleus_sync import __version__
 from nucleus_sync.cli.call import global_flags
+from nucleus_sync.cli.command import Group
 from nucleus_sync.cli.screen import Screen, never_fail_on_a_character
 from nucleus_sync.errors import Exit, Interrupted, NucleusSyncError, UsageError
 
@@ -50,7 +51,7 @@ EXIT_CODES = {
 }
 
 
-class _Commands(click.RichGroup):
+class _Commands(Group):
     """Imports a command when it is asked for: `--version` pays for none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -69,9 +70,9 @@ class _Commands(click.RichGroup):
             raise click.UsageError(f"no command {name!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
         return super().resolve_command(ctx, args)
 
-    def format_epilog(self, ctx: click.Context, formatter: Any) -> None:  # noqa: ARG002
-        lines = [f"   {int(code):>3}  {meaning}" for code, meaning in EXIT_CODES.items()]
-        formatter.write("\n".join([" Exit codes:", *lines]), markup=False, highlight=False)
+    def get_help(self, ctx: click.Context) -> str:
+        codes = [f"   {int(code):>3}  {meaning}" for code, meaning in EXIT_CODES.items()]
+        return "\n".join([super().get_help(ctx), " Exit codes:", *codes])
 
 
 @click.group(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from nucleus_sync.workspace import Workspace
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @click.option("--out", metavar="FILE", help="Save the plan; apply FILE does exactly that, or refuses.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to do.")
 @click.option("--target", "targets", metavar="ADDRESS", multiple=True, help="Only this address; repeatable.")

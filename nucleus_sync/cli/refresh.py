@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import Exit
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from nucleus_sync.workspace import Workspace
 
 
-@click.command("refresh")
+@click.command("refresh", cls=Command)
 @click.option("--target", "targets", metavar="ADDRESS", multiple=True, help="Only this address; repeatable.")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N items of each dataset, at random.")
 @click.option("--write", is_flag=True, help="Take what Nucleus holds for known, so that the next plan repairs it.")

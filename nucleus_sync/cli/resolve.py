@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import Undecided, UsageError
 
 if TYPE_CHECKING:
     from nucleus_sync.workspace import Workspace
 
 
-@click.command("resolve")
+@click.command("resolve", cls=Command)
 @click.argument("address")
 @click.option("--adopt", metavar="ID", help="It took place, and this is what it made.")
 @click.option("--retry", is_flag=True, help="It did not take place: the next apply creates it.")

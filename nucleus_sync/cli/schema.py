@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, output_flags
+from nucleus_sync.cli.command import Command
 
 
-@click.command("schema")
+@click.command("schema", cls=Command)
 @output_flags
 def command() -> None:
     """Print the JSON Schema of nucleus.yaml, for editors."""

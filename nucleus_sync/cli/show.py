@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, place_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import UsageError
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("plan_file", metavar="PLAN")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), help="Default: text.")
 @place_flags

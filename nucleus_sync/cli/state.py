@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
 
 
-@click.group("state")
+@click.group("state", cls=Group)
 @global_flags
 def command() -> None:
     """Look into the ledger and mend it; nothing here touches Nucleus."""

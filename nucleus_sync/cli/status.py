@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _BATCHES_LOOKED_AT = 100
 _RUNS_SHOWN = 5
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), help="Default: text.")
 @global_flags
 def command(form: str | None) -> None:

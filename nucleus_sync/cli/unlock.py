@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.cli.status import moment
 from nucleus_sync.errors import Locked
 
 
-@click.command("unlock")
+@click.command("unlock", cls=Command)
 @click.option(
     "--force", is_flag=True, help="Take the lock away from a living holder, too; its writes are refused then."
 )

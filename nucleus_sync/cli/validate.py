@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, spec_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import Exit
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 SECTIONS = ("sources", "datasets", "models", "evaluations")
 
 
-@click.command("validate")
+@click.command("validate", cls=Command)
 @click.option("--sources", "with_sources", is_flag=True, help="Read every source and check every record, too.")
 @click.option("--no-cache", is_flag=True, help="Read files again that have not changed.")
 @spec_flags

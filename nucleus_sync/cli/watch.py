@@ -6,9 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from nucleus_sync.cli.call import Call, global_flags
+from nucleus_sync.cli.command import Command
 from nucleus_sync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _SECONDS = click.FloatRange(min=0.0)
 _INTERVAL = click.FloatRange(min=0.0, min_open=True)
 
 
-@click.command("watch")
+@click.command("watch", cls=Command)
 @click.option(
     "--settle",
     type=_SECONDS,

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nucleus_sync.records.fingerprint import seed_of
 from nucleus_sync.records.problem import Problem, Report, Severity, Where
 from nucleus_sync.records.record import Kind, Record
-from nucleus_sync.sources.coco_categories import categories_of, shared_names
 from nucleus_sync.sources.coco_file import CocoFile
-from nucleus_sync.sources.coco_items import CocoItems, Sharing
-from nucleus_sync.sources.coco_labels import LOCATOR, TOGETHER, Labels, Naming, Rules
-from nucleus_sync.sources.coco_masks import Masks
-from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.reader import (
     FileState,
     Hearing,
@@ -26,12 +21,17 @@ from nucleus_sync.sources.reader import (
     Stretch,
     Surroundings,
 )
-from nucleus_sync.sources.template import Template, value_template
+from nucleus_sync.sources.template import Template
 
 if TYPE_CHECKING:
+    from nucleus_sync.sources.coco_items import CocoItems
+    from nucleus_sync.sources.coco_labels import Labels
+    from nucleus_sync.sources.coco_masks import Masks
     from nucleus_sync.spec.source import CocoSource
 
 _VERSION = 1
+
+# A plan looks at a file's state and, where that is as it was, at nothing else: what reads is imported when it reads.
 
 
 class CocoReader:
@@ -43,7 +43,12 @@ class CocoReader:
         self._spec = spec
         self._surroundings = surroundings
         self._file = CocoFile(spec.path, spec.images, Template(spec.reference_id), surroundings)
-        self._items = CocoItems(spec, surroundings, self._file)
+
+    @cached_property
+    def _items(self) -> CocoItems:
+        from nucleus_sync.sources.coco_items import CocoItems
+
+        return CocoItems(self._spec, self._surroundings, self._file)
 
     def state(self) -> FileState:
         """The file's state with that of all images in the folder."""
@@ -63,12 +68,16 @@ class CocoReader:
     def hearing(self, kind: Kind, report: Report) -> Hearing:
         """Says which images share an id, and which categories a name."""
         if kind is Kind.ITEMS:
+            from nucleus_sync.sources.coco_items import Sharing
+
             self._items.check_place()
             return Sharing(self._items, report)
         self._report_shared_names(report)
         return Straight(report)
 
     def _report_shared_names(self, report: Report) -> None:
+        from nucleus_sync.sources.coco_categories import shared_names
+
         for words in shared_names(self._labels().categories):
             where, cause = Where(self._spec.path, "categories"), "categories have one name"
             report(Problem(self._surroundings.name, where, "categories", cause, words, Severity.FINDING))
@@ -77,6 +86,8 @@ class CocoReader:
         """For what several processes can read."""
         if not self._is_portable(kind):
             return []
+        from nucleus_sync.sources.coco_labels import TOGETHER
+
         section = self._file.image_section() if kind is Kind.ITEMS else self._labels().section
         return [Stretch(count, which) for count, which in section.seams.stretches(TOGETHER)]
 
@@ -104,6 +115,8 @@ class CocoReader:
             return self._masks(self._labels()).where(locator)
         if kind is Kind.ITEMS:
             return self._items.where(locator)
+        from nucleus_sync.sources.coco_labels import LOCATOR
+
         return Where(self._spec.path, f"annotations[{LOCATOR.unpack_from(locator)[2]}]")
 
     def portable(self, kind: Kind) -> Portable | None:
@@ -128,12 +141,20 @@ class CocoReader:
         return self._masks(labels) if self._spec.geometry == "mask" else labels
 
     def _masks(self, labels: Labels) -> Masks:
+        from nucleus_sync.sources.coco_masks import Masks
+
         scratch = self._surroundings.scratch
         return Masks(labels, scratch / f"{self._surroundings.name}.masks", scratch)
 
     # --- annotations --------------------------------------------------------------------------------------------
 
     def _labels(self) -> Labels:
+        from nucleus_sync.records.fingerprint import seed_of
+        from nucleus_sync.sources.coco_categories import categories_of
+        from nucleus_sync.sources.coco_labels import Labels, Naming, Rules
+        from nucleus_sync.sources.coco_shape import Shaping
+        from nucleus_sync.sources.template import value_template
+
         spec, file = self._spec, self._file
         section = file.section("annotations", "the file has no annotations: list it under items only")
         categories = file.section("categories", "annotations get their labels from it")

@@ -9,19 +9,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.facts import Facts
-from nucleus_sync.sources.coco_images import ImageEntries
-from nucleus_sync.sources.image_table import ImageRows, ImageTable, TableParts
 from nucleus_sync.sources.json_slices import JsonFile, Section, unreadable
-from nucleus_sync.sources.media import examine, is_fresh, recalled, remember
-from nucleus_sync.sources.names import Listing
 from nucleus_sync.sources.reader import FileState, Surroundings
 from nucleus_sync.sources.template import Template
 from nucleus_sync.sources.walk import Found, walk
 from nucleus_sync.spec.place import resolve
+
+if TYPE_CHECKING:
+    from nucleus_sync.sources.coco_images import ImageEntries
+    from nucleus_sync.sources.image_table import ImageRows, ImageTable
+    from nucleus_sync.sources.names import Listing
 
 
 class CocoFile:
@@ -78,6 +79,8 @@ class CocoFile:
 
     def _made_table(self, made: _Made) -> ImageTable:
         """The table, from what other processes have put aside as far as there is such."""
+        from nucleus_sync.sources.image_table import TableParts
+
         seams, parts = made.section.seams, TableParts(made.section.seams.firsts[-1])
         aside = self._aside if self._aside is not None and self._aside.section is made.section else None
         window = 0
@@ -125,6 +128,8 @@ class CocoFile:
         found = self._found(path)
         if found is None:
             return Facts(0, 0, 0, b"", 0, 0, invalid="file not found: it went away meanwhile")
+        from nucleus_sync.sources.media import examine, recalled, remember
+
         known = recalled(self._surroundings, self._images or "", found, whole=whole)
         if known is not None:
             return known
@@ -137,6 +142,8 @@ class CocoFile:
         """Raise SourceError where an image is no longer the file that its facts are of."""
         if facts is None:
             return
+        from nucleus_sync.sources.media import is_fresh
+
         found = self._found(path)
         if found is None or not is_fresh(facts, found):
             raise self.changed(index, f"its image {path} changed while it was read")
@@ -176,6 +183,9 @@ class CocoFile:
         """The entries and the folder's listing, made anew when the section is no longer the one they are of."""
         section = self.image_section()
         if self._made is None or self._made.section is not section:
+            from nucleus_sync.sources.coco_images import ImageEntries
+            from nucleus_sync.sources.names import Listing
+
             listing = None
             if self._images is not None:
                 self._check_folder()

@@ -24,11 +24,12 @@ from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, facts_of, findings, path_fields
 from nucleus_sync.sources.natural_order import natural_order
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
-from nucleus_sync.sources.staged import file_at, read_at, staged_file
+from nucleus_sync.sources.staged import file_at, staged_file
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, chooser, shown, walk
 from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.scene_source import FramesSource
+from nucleus_sync.spec.staging import read_at
 from nucleus_sync.spool import Sorter
 
 _VERSION = 1

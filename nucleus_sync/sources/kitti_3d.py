@@ -29,11 +29,12 @@ from nucleus_sync.sources.media import cause_and_detail, facts_of
 from nucleus_sync.sources.natural_order import natural_order
 from nucleus_sync.sources.point_cloud import PointCloudError, convert
 from nucleus_sync.sources.reader import FileState, Pick, Seen, Surroundings
-from nucleus_sync.sources.staged import file_at, read_at, staged_file
+from nucleus_sync.sources.staged import file_at, staged_file
 from nucleus_sync.sources.template import Template, value_template
 from nucleus_sync.sources.walk import Found, Odd, shown, walk
 from nucleus_sync.spec.place import resolve
 from nucleus_sync.spec.scene_source import Kitti3dSource
+from nucleus_sync.spec.staging import read_at
 
 _VERSION = 1
 _CLOUD = "velodyne"

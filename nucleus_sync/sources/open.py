@@ -6,7 +6,6 @@ from typing import assert_never
 
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Reader, Surroundings
-from nucleus_sync.sources.staged import StagedReader, read_at, staged_in
 from nucleus_sync.spec.source import (
     YIELDS,
     CocoPanopticSource,
@@ -22,6 +21,7 @@ from nucleus_sync.spec.source import (
     VocSource,
     YoloSource,
 )
+from nucleus_sync.spec.staging import read_at, staged_in
 
 _KINDS = {"lidar": Kind.SCENES, "video": Kind.SCENES}
 
@@ -32,6 +32,8 @@ def open_reader(source: Source, surroundings: Surroundings) -> Reader:
     place = staged_in(source)
     if place is None or isinstance(source, FramesSource | Kitti3dSource):
         return reader  # a scene's own reader knows which of its files are put there
+    from nucleus_sync.sources.staged import StagedReader
+
     return StagedReader(reader, read_at(source))
 
 

@@ -60,16 +60,6 @@ class StagedReader:
         return self.inner.where(kind, locator)
 
 
-def staged_in(source: object) -> str | None:
-    """Where the source's files are put before Nucleus reads them."""
-    return getattr(source, "upload_to", None)
-
-
-def read_at(source: object) -> str:
-    """The address of that place as Nucleus reads it, with a slash at its end."""
-    return f"{(getattr(source, 'upload_url', None) or staged_in(source) or '').rstrip('/')}/"
-
-
 def object_name(digest: bytes, path: str) -> str:
     """The same bytes have the same name, whatever their files are called."""
     return digest.hex() + PurePosixPath(path).suffix.lower()

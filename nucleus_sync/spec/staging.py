@@ -27,3 +27,13 @@ class StagedSource(SpecPart, frozen=True, kw_only=True):
     def _read_elsewhere(self) -> tuple[str, ...]:
         """The keys that say where Nucleus reads the same files."""
         return ("image_url",)
+
+
+def staged_in(source: object) -> str | None:
+    """Where the source's files are put before Nucleus reads them."""
+    return getattr(source, "upload_to", None)
+
+
+def read_at(source: object) -> str:
+    """The address of that place as Nucleus reads it, with a slash at its end."""
+    return f"{(getattr(source, 'upload_url', None) or staged_in(source) or '').rstrip('/')}/"

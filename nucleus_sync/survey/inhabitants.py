@@ -13,11 +13,11 @@ from nucleus_sync.records.record import Kind
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import STANDING_ALONE, DeclaredStream, items_address
 from nucleus_sync.survey.openings import Openings
-from nucleus_sync.survey.scenes import Census, take_census
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.spec.model import Spec
+    from nucleus_sync.survey.scenes import Census
 
 
 @dataclass
@@ -65,6 +65,8 @@ class Inhabitants:
     def census(self, dataset: str) -> Census:
         """Who is inside the scenes of a dataset's sources."""
         if dataset not in self._censuses:
+            from nucleus_sync.survey.scenes import take_census
+
             scenes = self.openings.items_of(dataset) if self.spec.datasets[dataset].items else ()
             self._censuses[dataset] = take_census(scenes, self.scratch)  # type: ignore[arg-type]
         return self._censuses[dataset]

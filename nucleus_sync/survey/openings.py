@@ -12,11 +12,9 @@ from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.records.scene import LidarScene, SceneItem, VideoScene, items_of_scene
 from nucleus_sync.sources.reader import Patience, Pick, Reader, Surroundings
-from nucleus_sync.sources.run_free import RunFreeReader
 from nucleus_sync.spool import Sorter
 from nucleus_sync.survey.declared import DeclaredStream, declared_streams, items_address
 from nucleus_sync.survey.desired import DesiredStream
-from nucleus_sync.survey.scenes import SceneReader
 from nucleus_sync.survey.tally import Tally
 from nucleus_sync.survey.touched import Touched
 
@@ -54,9 +52,13 @@ class Openings:
         """The readers of a stream by the names of their sources."""
         readers = [(name, self.reader(name)) for name in declared.sources]
         if declared.model is not None and self.loaded.spec.models[declared.model].run == "none":
+            from nucleus_sync.sources.run_free import RunFreeReader
+
             return [(name, RunFreeReader(name, reader)) for name, reader in readers]
         if declared.kind is not Kind.SCENES:
             return readers
+        from nucleus_sync.survey.scenes import SceneReader
+
         dataset = self.loaded.spec.datasets[declared.dataset]
         refused = self.refused.setdefault(declared.dataset, {})
         return [(name, SceneReader(name, reader, dataset, refused)) for name, reader in readers]

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from nucleus_sync.plan.order import Placed, closure, in_order
 from nucleus_sync.plan.plan import Failure, Plan
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
-from nucleus_sync.sources.staged import staged_in
+from nucleus_sync.spec.staging import staged_in
 from nucleus_sync.survey.changes import ChangeSet
 from nucleus_sync.survey.declared import HOLDS, STANDING_ALONE, DeclaredStream, declared_streams, is_under
 from nucleus_sync.survey.evaluations import place_evaluation
-from nucleus_sync.survey.removed import Removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_models
-from nucleus_sync.survey.slices import SliceChanges
-from nucleus_sync.survey.weights import WeightsFile
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.spec.loaded import LoadedSpec
     from nucleus_sync.spec.model import Spec
+    from nucleus_sync.survey.removed import Removed
+    from nucleus_sync.survey.slices import SliceChanges
+    from nucleus_sync.survey.weights import WeightsFile
 
 
 def held_resources(ledger: Ledger | None) -> dict[str, Mapping[str, Any]]:

@@ -39,16 +39,16 @@ from nucleus_sync.survey.openings import Openings
 from nucleus_sync.survey.planning import Planning, held_resources
 from nucleus_sync.survey.removed import Removed, find_removed
 from nucleus_sync.survey.resources import ResourceChanges, compare_datasets
-from nucleus_sync.survey.slices import SliceChanges, SliceSurvey, slice_state
 from nucleus_sync.survey.standing import from_standing, standing_state
 from nucleus_sync.survey.tally import tally_of
 from nucleus_sync.survey.touched import TooNarrow, Touched
-from nucleus_sync.survey.weights import WeightsFile, look_at_weights
 
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.spec.loaded import LoadedSpec
     from nucleus_sync.survey.comparisons import Comparisons
+    from nucleus_sync.survey.slices import SliceChanges, SliceSurvey
+    from nucleus_sync.survey.weights import WeightsFile
 
 SETTLED_NS = 2_000_000_000
 """A file younger than this may change again without a new mtime: the coarsest clock of a file system in use."""
@@ -179,6 +179,8 @@ class Survey:
             address = f"model.{name}"
             if model.weights is None or (self.targets and not any(is_under(address, one) for one in self.targets)):
                 continue
+            from nucleus_sync.survey.weights import look_at_weights
+
             noted = held.get(address, {}).get("weights") if self.trust_cache else None
             path = self.loaded.resolve(model.weights)
             try:
@@ -234,6 +236,8 @@ class Survey:
                 address = f"dataset.{dataset}.slice.{name}"
                 if self.targets and not any(is_under(address, target) for target in self.targets):
                     continue
+                from nucleus_sync.survey.slices import SliceSurvey
+
                 yield SliceSurvey(
                     address=address,
                     dataset=dataset,
@@ -252,6 +256,8 @@ class Survey:
         items = self._changes.get(items_address(survey.dataset))
         if self.ledger is None or not self.trust_cache or (items and not (items.is_empty and items.token)):
             return b""
+        from nucleus_sync.survey.slices import slice_state
+
         version = self.ledger.version(items_address(survey.dataset))
         behind = (items.token if items else b"") + version.to_bytes(8)
         return slice_state(behind, survey.declared, survey.resolve)

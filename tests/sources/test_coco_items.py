@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
-from nucleus_sync.sources import coco as coco_module
+from nucleus_sync.sources import coco_labels
 from nucleus_sync.sources.coco import CocoReader
 from nucleus_sync.sources.coco_images import ImageEntries
 from nucleus_sync.sources.image_table import ImageTable
@@ -72,7 +72,7 @@ def test_the_table_of_images_is_the_same_from_what_others_have_seen_of_them(
     rows = [tuple(row) for row in coco(folder, **options).scan(Kind.ITEMS, alone.append)]
     reader, heard = coco(folder, **options), list[Problem]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coco_module, "TOGETHER", 1)
+        patch.setattr(coco_labels, "TOGETHER", 1)
         stretches = reader.stretches(Kind.ITEMS)
     hearing = reader.hearing(Kind.ITEMS, heard.append)
     other = reader.portable(Kind.ITEMS).reader()  # type: ignore[union-attr]
