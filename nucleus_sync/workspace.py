@@ -9,12 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
-from uuid import uuid4
+
+from msgspec import Struct
 
 from nucleus_sync.errors import CredentialsError, LedgerError, Locked, NucleusSyncError, Refused
 from nucleus_sync.ledger.facts import FileFacts
@@ -38,8 +38,7 @@ Emit: TypeAlias = "Callable[[Event], None]"
 _COLLECT_AFTER = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What the command line says of one plan or apply."""
 
     targets: tuple[str, ...] = ()
@@ -50,8 +49,7 @@ class Choices:
     """Read back what was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(Struct, frozen=True):
     """What a watcher adds to a workspace, which it opens anew for every round."""
 
     loaded: LoadedSpec | None = None
@@ -64,8 +62,7 @@ class Around:
     """Told what stops an apply that runs in another thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A plan together with the changes behind it, which lie in the workspace's scratch folder."""
 
     surveyed: Surveyed
@@ -318,6 +315,8 @@ class Workspace:
             _note(emit, "", f"waiting {note.wait:.0f} s for Nucleus: {note.method} {note.path}: {note.reason}")
 
         if found.embedded:
+            from uuid import uuid4
+
             nobody = ApiKey(f"embedded-{uuid4().hex}")
             return Api(self.start_emulator(), nobody, on_retry=on_retry, checkpoint=checkpoint)
         key = found.api_key or found.limited_access_key

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from nucleus_sync.api.wire import Preset
 from nucleus_sync.apply.made_once import so_far

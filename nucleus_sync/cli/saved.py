@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from nucleus_sync.errors import NucleusSyncError, StalePlan, UsageError
 from nucleus_sync.plan.plan import FORMAT_VERSION, Failure, Plan, SourceCount, as_values

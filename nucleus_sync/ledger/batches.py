@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from nucleus_sync.ledger import known, manifest, rejections, streams
 from nucleus_sync.ledger.bulk import Stamped
@@ -38,8 +38,7 @@ class Operation(StrEnum):
     """Delete items with all that hangs on them, in the streams named in `details["streams"]`."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewBatch:
+class NewBatch(Struct, frozen=True):
     """A batch as it is about to be sent."""
 
     address: str
@@ -53,8 +52,7 @@ class NewBatch:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """A batch as the ledger remembers it; its rows are read apart."""
 
     id: int

@@ -9,12 +9,12 @@ keys as JSON, and `json_each` makes rows of them again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, compress
 from operator import add
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from nucleus_sync.records.fingerprint import STAMP_SIZE
 
@@ -28,8 +28,7 @@ STAMP = f"substr(?2, each.key * {STAMP_SIZE} + 1, {STAMP_SIZE})"
 """What a statement selects from, and a row's key and stamp in it; its values are those of `Stamped.bound`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
+class Stamped(Struct, frozen=True):
     """Keys, best in ascending order, and their stamps one behind the other."""
 
     keys: Sequence[bytes]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from nucleus_sync.ledger.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One command that was to change something; unfinished while it runs, and for ever when it died."""
 
     id: int
@@ -25,8 +24,7 @@ class Run:
     counts: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What an evaluation said."""
 
     inputs: str

@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from nucleus_sync.errors import LedgerError, Locked, NucleusSyncError
 from nucleus_sync.ledger import disk
@@ -25,8 +26,7 @@ BEAT = 15.0
 """Seconds between heartbeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Whoever has the lock, or had it when it died."""
 
     owner: str

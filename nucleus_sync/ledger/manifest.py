@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from nucleus_sync.records.fingerprint import STAMP_SIZE
 
@@ -22,8 +22,7 @@ _keys = msgspec.msgpack.Decoder(tuple[list[bytes], msgspec.Raw]).decode
 _inner = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """Rows as the ledger keeps them: keys and locators compressed by column, stamps as they are (hashes are random)."""
 
     contents: bytes

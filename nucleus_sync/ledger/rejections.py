@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from nucleus_sync.ledger import known, streams
 from nucleus_sync.ledger.database import Database, Transaction
@@ -15,8 +16,7 @@ _PAGE = 5_000
 _COLUMNS = "key, stamp, reason, file, position, lacks_item"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """One record that Nucleus refused."""
 
     key: bytes

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from nucleus_sync.errors import UsageError
 from nucleus_sync.ledger import batches, streams
 from nucleus_sync.ledger.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """Something declared that is no record, as it was last applied."""
 
     address: str
@@ -26,8 +25,7 @@ class Resource:
     details: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(Struct, frozen=True):
     """A creation that was begun; while it is listed, nobody knows whether it took place."""
 
     address: str

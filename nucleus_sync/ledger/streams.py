@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from nucleus_sync.ledger.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamState(Struct, frozen=True):
     """A stream in numbers."""
 
     address: str
@@ -26,8 +25,7 @@ class StreamState:
     findings: int
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A state of a stream's sources that was found equal to what is known."""
 
     state: bytes

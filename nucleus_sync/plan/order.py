@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nucleus_sync.plan.steps import Action, Holds, Step
 
@@ -70,8 +72,7 @@ ORDER: tuple[Row, ...] = (
 _RANK = {(row.holds, row.action): rank for rank, row in enumerate(ORDER)}
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A step with the dataset and the model that it belongs to; None where it belongs to none."""
 
     step: Step

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
 from nucleus_sync.plan.steps import Action, RecordCounts, Step
@@ -15,8 +16,7 @@ from nucleus_sync.records.problem import Problem
 FORMAT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class SourceCount:
+class SourceCount(Struct, frozen=True):
     """What was found wrong in the sources of one stream; `shown` are the first of each cause."""
 
     address: str
@@ -31,16 +31,14 @@ class SourceCount:
     """Some are invalid and the source doesn't say `on_invalid: skip`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A stream that couldn't be compared at all, because a source of it is unusable."""
 
     address: str
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """The plan in figures. `create`, `update`, `delete`, `unchanged` count records and resources."""
 
     create: int
@@ -56,8 +54,7 @@ class Summary:
     orphaned: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What would be done, in order. Nothing to do is a plan without steps."""
 
     spec_path: str

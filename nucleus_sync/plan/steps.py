@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -37,8 +38,7 @@ class Holds(StrEnum):
     EVALUATION = "evaluation"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordCounts:
+class RecordCounts(Struct, frozen=True):
     """Records of one stream by what happens to them.
 
     `resent` are unchanged ones that must be sent again because Nucleus can only clear a whole item's annotations;
@@ -60,8 +60,7 @@ class RecordCounts:
         return self.create + self.update + self.resent
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One entry of a plan. `id` is `address:action`; `reasons` counts why, record by record or field by field."""
 
     action: Action

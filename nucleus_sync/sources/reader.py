@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
+from msgspec import Struct
+from msgspec.structs import replace
 from xxhash import xxh3_128
 
 from nucleus_sync.records.facts import FactsCache, NoFacts
@@ -45,8 +46,7 @@ class Pick(NamedTuple):
     locator: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(Struct, frozen=True):
     """What `stat` says of all files of a source together.
 
     `digest` covers names, sizes, mtimes in ns and inodes; `newest_mtime_ns` lets the caller distrust a file that was
@@ -84,8 +84,7 @@ class Patience(Protocol):
         """Told of a file whose end is missing, which doesn't count either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a reader may use beside its own spec."""
 
     name: str

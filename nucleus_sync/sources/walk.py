@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.problem import Severity
@@ -31,8 +32,7 @@ class Found(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Odd:
+class Odd(Struct, frozen=True):
     """Something in a folder that isn't simply a file; `path` is fit for a message."""
 
     path: str

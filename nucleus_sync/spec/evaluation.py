@@ -6,13 +6,12 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from msgspec import field
+from msgspec import Struct, field
 
 from nucleus_sync.spec.part import SpecPart
-from nucleus_sync.spec.rule import after, before, bounds, refuse, shown_as, told_by
+from nucleus_sync.spec.rule import after, bounds, made, refuse, shown_as, told_by
 from nucleus_sync.spec.value import (
     PLAIN_SCHEMA,
     Name,
@@ -37,8 +36,7 @@ _COMPARES: dict[str, Callable[[float, float], bool]] = {
 _COMPARISON = re.compile(r"(>=|>|<=|<|==)\s*(\d+(?:\.\d*)?|\.\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """A bound on a number, such as `>= 0.60`."""
 
     op: Op
@@ -52,8 +50,7 @@ class Comparison:
         return f"{self.op} {self.number:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """One number that an evaluation must reach; `label` is None for the whole."""
 
     metric: str
@@ -82,7 +79,7 @@ _OPS = ", ".join(get_args(Op))
 
 Bound = Annotated[
     Comparison,
-    before(parse_comparison),
+    made(parse_comparison),
     shown_as({"type": "string", "pattern": r"^\s*(>=|>|<=|<|==)\s*(\d+(\.\d*)?|\.\d+)\s*$"}),
 ]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nucleus_sync.spec.place import resolve
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from nucleus_sync.spec.model import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSpec:
+class LoadedSpec(Struct, frozen=True):
     """What was read of a file."""
 
     spec: Spec

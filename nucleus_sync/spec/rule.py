@@ -41,6 +41,17 @@ def before(read: Callable[[Any], Any]) -> Rule:
     return Rule(inside)
 
 
+def made(make: Callable[[Any], Any]) -> Rule:
+    """The value that `make` makes of what the document has; pydantic need not know its type."""
+
+    def inside() -> list[Any]:
+        from pydantic import PlainValidator
+
+        return [PlainValidator(make)]
+
+    return Rule(inside)
+
+
 def bounds(**limits: float) -> Rule:
     """`ge` and `le` for numbers, `min_length` for texts, lists and mappings."""
 

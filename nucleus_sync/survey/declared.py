@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nucleus_sync.errors import UsageError
 from nucleus_sync.plan.steps import Holds
@@ -25,8 +26,7 @@ STANDING_ALONE = frozenset({Kind.ITEMS, Kind.SCENES})
 """Streams that others hang on: annotations, predictions, slices."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredStream:
+class DeclaredStream(Struct, frozen=True):
     """A set of records that is kept equal to its sources."""
 
     address: str
@@ -115,6 +115,8 @@ def check_targets(targets: Iterable[str], spec: Spec, known: Iterable[str] = ())
     addresses = sorted({*declared_addresses(spec), *known})
     for target in targets:
         if not any(is_under(address, target) for address in addresses):
+            from difflib import get_close_matches
+
             near = get_close_matches(target, addresses, 1, 0.5)
             raise UsageError(
                 f"nothing is declared at {target!r}",

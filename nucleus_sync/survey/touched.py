@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from nucleus_sync.records.facts import FactsCache
 from nucleus_sync.sources.reader import Reader
@@ -22,8 +23,7 @@ class TooNarrow(Exception):
     """Looking at the touched files alone could overlook something: look at everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Struct, frozen=True):
     """Files that are new or written again, none that is gone, of sources that are folders of images."""
 
     files: Mapping[str, frozenset[str]]

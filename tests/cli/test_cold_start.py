@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,20 +48,38 @@ LABELS = {
 
 
 def test_a_small_plan_imports_no_client_no_second_process_and_nothing_that_shows_or_watches(tmp_path: Path) -> None:
+    spared = {
+        "httpx", "http.client", "rich", "rich_click", "watchdog", "sqlite_utils", "multiprocessing", "zstandard",
+        "pyarrow", "imagesize", "uvicorn",
+    }  # fmt: skip
     (tmp_path / "nucleus.yaml").write_text(SPEC)
     (tmp_path / "labels.json").write_text(json.dumps(LABELS))
+    assert "12 to create" in _planned(tmp_path, spared)
+
+
+def test_a_plan_in_which_nothing_has_changed_checks_no_spec_and_reads_nothing(tmp_path: Path) -> None:
+    (tmp_path / "nucleus.yaml").write_text(SPEC)
+    (tmp_path / "labels.json").write_text(json.dumps(LABELS))
+    os.utime(tmp_path / "labels.json", (1, 1))
+    for command in (["apply", "-y", "-q", "--embedded"], ["plan", "--embedded"]):
+        subprocess.run([sys.executable, "-m", "nucleus_sync", *command], cwd=tmp_path, check=True, timeout=60)
+    spared = {
+        "pydantic", "pydantic_settings", "yaml", "asyncio", "rich_click", "nucleus_sync.survey.stream",
+        "nucleus_sync.survey.crew", "nucleus_sync.sources.coco_labels", "nucleus_sync.events",
+    }  # fmt: skip
+    assert "Nothing to do" in _planned(tmp_path, spared, "--embedded")
+
+
+def _planned(folder: Path, spared: set[str], *flags: str) -> str:
+    """What a plan says that must not import certain modules."""
     code = (
         "import atexit, sys\n"
         "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-        "sys.argv = ['nucleus-sync', 'plan']\n"
+        f"sys.argv = ['nucleus-sync', 'plan', *{flags!r}]\n"
         "from nucleus_sync.cli.start import run\n"
         "run()\n"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    assert "12 to create" in done.stdout
-    spared = {
-        "httpx", "http.client", "rich", "watchdog", "sqlite_utils", "multiprocessing", "zstandard", "pyarrow",
-        "imagesize", "uvicorn",
-    }  # fmt: skip
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
     assert set(done.stderr.splitlines()[-1].split()) & spared == set()
+    return done.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from nucleus_sync.plan.plan import Failure
 from nucleus_sync.plan.steps import Action, Holds, RecordCounts, Step

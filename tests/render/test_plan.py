@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from nucleus_sync.plan.steps import Action, Holds, RecordCounts, Step
 from nucleus_sync.render.plan import plan_text

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from nucleus_sync.emulator.server import Emulator
-from nucleus_sync.sources import coco, coco_results, line_file, parquet_blocks, parquet_rows
+from nucleus_sync.sources import coco_labels, coco_results, line_file, parquet_blocks, parquet_rows
 from nucleus_sync.sources.table import TableReader
 from nucleus_sync.survey import crew, gathering, reading, shelving
 from nucleus_sync.survey.gathering import Gathering
@@ -220,7 +220,7 @@ def by_many(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def switch() -> None:
         monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
         monkeypatch.setattr(crew, "_processors", lambda: 3)
-        monkeypatch.setattr(coco, "TOGETHER", 1)
+        monkeypatch.setattr(coco_labels, "TOGETHER", 1)
         monkeypatch.setattr(coco_results, "TOGETHER", 1)
         monkeypatch.setattr(line_file, "_FEW", 1)
         monkeypatch.setattr(line_file, "_BUFFER", 1 << 14)

@@ -180,7 +180,7 @@ def test_a_file_so_large_that_several_processes_read_it(
     monkeypatch.setattr(reading, "WORTH_A_CREW", 1)
     monkeypatch.setattr(crew, "_processors", lambda: 2)
     monkeypatch.setattr(line_file, "_FEW", 1)
-    monkeypatch.setattr("nucleus_sync.sources.coco.TOGETHER", 1)
+    monkeypatch.setattr("nucleus_sync.sources.coco_labels.TOGETHER", 1)
     names = [f"{number}.png" for number in range(40)]
     items = [{"reference_id": name, "image_url": f"s3://b/{name}"} for name in names]
     lines = "".join(json.dumps(item) + "\n" for item in items).encode() + b"".join(line(name, 1) for name in names)
