@@ -111,7 +111,8 @@ class Workspace:
         opened = under_environment(around.loaded) if around.loaded else open_spec(spec_path, environ)
         self._around = around
         self.loaded = opened.loaded
-        self.endpoint = EMBEDDED if embedded else opened.endpoint
+        self._credentials = Credentials(EMBEDDED) if embedded else opened.credentials
+        self.endpoint = self._credentials.endpoint
         self.ledger_path = self.loaded.resolve(self.loaded.spec.settings.ledger)
         self._checkpoint = checkpoint
         self._stack = ExitStack()
@@ -187,11 +188,7 @@ class Workspace:
 
     def credentials(self) -> Credentials:
         """Key and endpoint. Raises CredentialsError when there is no key."""
-        if self.endpoint == EMBEDDED:
-            return Credentials(EMBEDDED)
-        from nucleus_sync.spec.environment import credentials, read_environment
-
-        return credentials(read_environment(self.loaded.folder))
+        return self._credentials.checked()
 
     def prepare(self, choices: Choices, *, with_ledger: bool = True, emit: Emit = _silence) -> Prepared:
         """Settle nothing, read the sources, compare with the ledger; without the ledger everything is new."""
@@ -322,7 +319,7 @@ class Workspace:
         key = found.api_key or found.limited_access_key
         if key is None:
             raise CredentialsError("there is no API key")
-        named = ApiKey(key.get_secret_value()) if found.api_key else LimitedKey(key.get_secret_value())
+        named = ApiKey(key) if found.api_key else LimitedKey(key)
         storage = os.environ.get("S3_ENDPOINT")
         return Api(
             found.endpoint,

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nucleus_sync.errors import CredentialsError, NucleusSyncError, SpecError, SpecProblem
-from nucleus_sync.spec.access import DEFAULT_ENDPOINT, EMBEDDED, KEY_VARIABLES, Credentials
+from nucleus_sync.spec.access import DEFAULT_ENDPOINT, EMBEDDED, KEY_VARIABLES, Credentials, as_key
 from nucleus_sync.spec.model import Spec
 from nucleus_sync.spec.rule import refuse
 from nucleus_sync.spec.value import BatchBytes, PathText
@@ -39,8 +39,7 @@ def _switch(text: object) -> object:
 
 
 def _secret(text: SecretStr | None) -> SecretStr | None:
-    # An empty variable is how shells and CI systems say "none".
-    value = text.get_secret_value().strip() if text else ""
+    value = as_key(text.get_secret_value()) if text else None
     return SecretStr(value) if value else None
 
 
@@ -114,21 +113,11 @@ def keys_around(folder: Path) -> list[str]:
 
 
 def credentials(environment: Environment) -> Credentials:
-    """The key and endpoint for a client. Raises CredentialsError when there is no key, or one too many."""
-    keys = (environment.api_key, environment.limited_access_key)
-    if environment.endpoint != EMBEDDED:
-        if all(keys):
-            raise CredentialsError(
-                "both NUCLEUS_API_KEY and NUCLEUS_LIMITED_ACCESS_KEY are set",
-                fix="unset the one that is not meant",
-            )
-        if not any(keys):
-            raise CredentialsError(
-                "there is no API key",
-                fix="set NUCLEUS_API_KEY or NUCLEUS_LIMITED_ACCESS_KEY (in the environment, in .env beside the spec, "
-                "or in NUCLEUS_SYNC_SECRETS_DIR), or rehearse without one: NUCLEUS_ENDPOINT=embedded",
-            )
-    return Credentials(environment.endpoint, *keys, verify=not environment.skip_ssl_verify)
+    """What the variables say of Nucleus, whether it is enough or not."""
+    own, limited = (
+        key.get_secret_value() if key else None for key in (environment.api_key, environment.limited_access_key)
+    )
+    return Credentials(environment.endpoint, own, limited, verify=not environment.skip_ssl_verify)
 
 
 def override(spec: Spec, environment: Environment) -> Spec:

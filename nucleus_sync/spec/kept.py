@@ -29,11 +29,13 @@ _REBUILD = Settings().__reduce__()[0]
 
 
 class Kept(NamedTuple):
-    """A sound spec with the environment's settings, the digest of what it means without them, and the endpoint."""
+    """A sound spec with the environment's settings, and what else the environment says but for keys."""
 
     spec: Spec
     digest: str
+    """Of what the spec means without those settings."""
     endpoint: str
+    verify: bool
 
 
 def mark_of(raw: bytes, path: Path, environ: Mapping[str, str]) -> str | None:

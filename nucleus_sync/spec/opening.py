@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from nucleus_sync.spec import kept
+from nucleus_sync.spec.access import Credentials, keys_in
 from nucleus_sync.spec.file import bytes_of
 from nucleus_sync.spec.loaded import LoadedSpec
 
@@ -18,8 +20,7 @@ class OpenedSpec(NamedTuple):
     """A spec whose settings are those that the environment asks for."""
 
     loaded: LoadedSpec
-    endpoint: str
-    """The address of the API with its version, or `embedded`."""
+    credentials: Credentials
 
 
 def open_spec(path: Path, environ: Mapping[str, str]) -> OpenedSpec:
@@ -30,18 +31,19 @@ def open_spec(path: Path, environ: Mapping[str, str]) -> OpenedSpec:
     if known:
         sha256 = hashlib.sha256(raw).hexdigest()
         loaded = LoadedSpec(known.spec, path, path.absolute().parent, sha256, known.digest)
-        return OpenedSpec(loaded, known.endpoint)
+        return OpenedSpec(loaded, Credentials(known.endpoint, *keys_in(os.environ), verify=known.verify))
     from nucleus_sync.spec.load import check
 
     opened = under_environment(check(raw, path, environ))
     if mark and not opened.loaded.warnings:
-        kept.keep(mark, kept.Kept(opened.loaded.spec, opened.loaded.digest, opened.endpoint))
+        found = opened.credentials
+        kept.keep(mark, kept.Kept(opened.loaded.spec, opened.loaded.digest, found.endpoint, found.verify))
     return opened
 
 
 def under_environment(loaded: LoadedSpec) -> OpenedSpec:
     """What a spec is under the variables of this process. Raises SpecError, CredentialsError."""
-    from nucleus_sync.spec.environment import override, read_environment
+    from nucleus_sync.spec.environment import credentials, override, read_environment
 
     environment = read_environment(loaded.folder)
-    return OpenedSpec(replace(loaded, spec=override(loaded.spec, environment)), environment.endpoint)
+    return OpenedSpec(replace(loaded, spec=override(loaded.spec, environment)), credentials(environment))

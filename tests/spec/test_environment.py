@@ -25,8 +25,7 @@ def test_a_key_comes_from_the_environment_and_is_never_shown(tmp_path: Path, mon
     monkeypatch.setenv("NUCLEUS_API_KEY", CANARY)
     environment = read_environment(tmp_path)
     found = credentials(environment)
-    assert found.api_key is not None
-    assert found.api_key.get_secret_value() == CANARY
+    assert found.api_key == CANARY
     assert found.endpoint == "https://api.scale.com/v1/nucleus"
     assert CANARY not in f"{environment!r} {environment} {found!r} {found}"
 
@@ -35,8 +34,7 @@ def test_dotenv_beside_the_spec_comes_after_the_environment(tmp_path: Path, monk
     (tmp_path / ".env").write_text("NUCLEUS_API_KEY=one\nNUCLEUS_ENDPOINT=http://localhost:1/v1/\nOTHER=x\n")
     monkeypatch.setenv("NUCLEUS_API_KEY", "two")
     found = credentials(read_environment(tmp_path))
-    assert found.api_key is not None
-    assert found.api_key.get_secret_value() == "two"
+    assert found.api_key == "two"
     assert found.endpoint == "http://localhost:1/v1"
 
 
@@ -44,8 +42,7 @@ def test_a_secrets_directory_holds_a_file_per_variable(tmp_path: Path, monkeypat
     (tmp_path / "NUCLEUS_LIMITED_ACCESS_KEY").write_text(f"{CANARY}\n")
     monkeypatch.setenv("NUCLEUS_SYNC_SECRETS_DIR", str(tmp_path))
     found = credentials(read_environment(tmp_path / "elsewhere"))
-    assert found.limited_access_key is not None
-    assert found.limited_access_key.get_secret_value() == CANARY
+    assert found.limited_access_key == CANARY
 
 
 def test_a_secrets_directory_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,19 +54,19 @@ def test_a_secrets_directory_that_is_not_there_is_named(tmp_path: Path, monkeypa
 def test_no_key_says_where_one_could_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUCLEUS_API_KEY", "")
     with pytest.raises(CredentialsError, match="NUCLEUS_ENDPOINT=embedded"):
-        credentials(read_environment(tmp_path))
+        credentials(read_environment(tmp_path)).checked()
 
 
 def test_two_keys_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUCLEUS_API_KEY", CANARY)
     monkeypatch.setenv("NUCLEUS_LIMITED_ACCESS_KEY", CANARY)
     with pytest.raises(CredentialsError, match="both"):
-        credentials(read_environment(tmp_path))
+        credentials(read_environment(tmp_path)).checked()
 
 
 def test_the_embedded_endpoint_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUCLEUS_ENDPOINT", "embedded")
-    assert credentials(read_environment(tmp_path)).embedded
+    assert credentials(read_environment(tmp_path)).checked().embedded
 
 
 @pytest.mark.parametrize(("value", "verify"), [("1", False), ("true", False), ("0", True), ("", True)])

@@ -94,11 +94,26 @@ def test_every_variable_counts(spec: Path, cache: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("nucleus_endpoint", "embedded")
     after = opened(spec)
     assert (before.loaded.spec.settings.prune, after.loaded.spec.settings.prune) == (False, True)
-    assert (before.endpoint, after.endpoint) == ("https://api.scale.com/v1/nucleus", "embedded")
+    assert (before.credentials.endpoint, after.credentials.endpoint) == ("https://api.scale.com/v1/nucleus", "embedded")
     assert before.loaded.digest == after.loaded.digest
     monkeypatch.setenv("NUCLEUS_SYNC_PRUNE", "perhaps")
     with pytest.raises(SpecError):
         open_spec(spec, os.environ)
+
+
+@pytest.mark.parametrize("name", ["NUCLEUS_API_KEY", "nucleus_api_key", "NUCLEUS_LIMITED_ACCESS_KEY"])
+@pytest.mark.parametrize("value", ["", " ", "key-of-somebody", " key with blanks \n"])
+@pytest.mark.parametrize("unverified", ["", "0", "yes"])
+def test_nucleus_is_reached_in_the_same_way(
+    name: str, value: str, unverified: str, spec: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in ("NUCLEUS_API_KEY", "NUCLEUS_LIMITED_ACCESS_KEY"):
+        monkeypatch.delenv(known, raising=False)
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NUCLEUS_SKIP_SSL_VERIFY", unverified)
+    found = opened(spec).credentials
+    own, limited = (value.strip() or None, None) if "api" in name.lower() else (None, value.strip() or None)
+    assert (found.api_key, found.limited_access_key, found.verify) == (own, limited, unverified != "yes")
 
 
 def test_a_file_of_variables_is_read_every_time(spec: Path, cache: Path) -> None:
@@ -157,7 +172,7 @@ class _Harm:
 def test_nothing_is_run_that_somebody_has_put_there(spec: Path, cache: Path, tmp_path: Path) -> None:
     before = opened(spec)
     (file,) = cache.iterdir()
-    file.write_bytes(pickle.dumps((_Harm(tmp_path / "harm"), "", "")))
+    file.write_bytes(pickle.dumps((_Harm(tmp_path / "harm"), "", "", True)))
     assert open_spec(spec, os.environ) == before
     assert not (tmp_path / "harm").exists()
 
