@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nucleus_sync.errors import CredentialsError, NucleusSyncError, SpecError, SpecProblem
-from nucleus_sync.spec.access import DEFAULT_ENDPOINT, EMBEDDED, KEY_VARIABLES, Credentials, as_key
+from nucleus_sync.spec.access import DEFAULT_ENDPOINT, EMBEDDED, Credentials, as_key, keys_in
 from nucleus_sync.spec.model import Spec
 from nucleus_sync.spec.rule import refuse
 from nucleus_sync.spec.value import BatchBytes, PathText
@@ -108,7 +108,7 @@ def keys_around(folder: Path) -> list[str]:
     try:
         found = read_environment(folder)
     except NucleusSyncError:
-        return [value for name in KEY_VARIABLES if (value := os.environ.get(name, "").strip())]
+        return [key for key in keys_in(os.environ) if key]
     return [key.get_secret_value() for key in (found.api_key, found.limited_access_key) if key]
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nucleus_sync.spec.access import KEY_VARIABLES
+from nucleus_sync.spec.access import KEY_VARIABLES, telling_keys
 from nucleus_sync.spec.evaluation import Comparison
 from nucleus_sync.spec.model import Spec
 from nucleus_sync.spec.part import SpecPart
@@ -42,8 +42,7 @@ def mark_of(raw: bytes, path: Path, environ: Mapping[str, str]) -> str | None:
     """What the spec of these bytes would be kept under; None where it must be checked."""
     if b"${" in raw or (path.parent / ".env").exists() or os.environ.get("NUCLEUS_SYNC_SECRETS_DIR"):
         return None
-    keys = {os.fsencode(said.get(name, "").strip()) for said in (environ, os.environ) for name in KEY_VARIABLES}
-    if any(key in raw for key in keys - {b""}):
+    if any(os.fsencode(key) in raw for key in (*telling_keys(environ), *telling_keys(os.environ))):
         return None
     said = sorted((name, value) for name, value in os.environ.items() if _overrides(name))
     return hashlib.sha256(repr((_code(), said)).encode() + raw).hexdigest()

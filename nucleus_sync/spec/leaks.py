@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nucleus_sync.errors import SpecProblem
-from nucleus_sync.spec.access import KEY_VARIABLES
+from nucleus_sync.spec.access import KEY_VARIABLES, telling_keys
 from nucleus_sync.spec.document import Document
 from nucleus_sync.spec.locate import Complaint, Mark, Route
 
 _LOOKS_LIKE_KEY = re.compile(r"(?<![\w./-])(?:live|test)_[0-9a-fA-F]{24,}(?![\w./-])")
 _NAMES_KEY = re.compile(r"(?:\w+[_-])?(?:api|access)[_-]?key", re.IGNORECASE)
 _GIVEN_KEY = re.compile(r"(?:api|access)[_-]?key[\"']?\s*[:=]\s*[\"']?([^\s\"'#,}\]]+)", re.IGNORECASE)
-_SHORTEST = 8
 _HINT = f"leave it out of the spec: keys come from {' or '.join(KEY_VARIABLES)} in the environment"
 
 
@@ -24,7 +23,7 @@ def find(document: Document, lines: list[str], environ: Mapping[str, str]) -> li
 
 
 def _in_text(lines: list[str], environ: Mapping[str, str]) -> Iterable[Complaint]:
-    known = _known_keys(environ)
+    known = telling_keys(environ)
     for number, line in enumerate(lines, start=1):
         at = [match.start() for match in _LOOKS_LIKE_KEY.finditer(line)]
         at += [line.find(key) for key in known if key in line]
@@ -33,7 +32,7 @@ def _in_text(lines: list[str], environ: Mapping[str, str]) -> Iterable[Complaint
 
 
 def _in_values(document: Document, environ: Mapping[str, str]) -> Iterable[Complaint]:
-    known = _known_keys(environ)
+    known = telling_keys(environ)
     for path, value in _leaves(document.value, ()):
         if path and isinstance(path[-1], str) and _NAMES_KEY.fullmatch(path[-1]):
             yield Complaint(path, f"{path[-1]!r} can't be in a spec", _HINT, at_key=True)
@@ -62,11 +61,6 @@ def _holds_key(text: str, known: Iterable[str]) -> bool:
     return bool(_LOOKS_LIKE_KEY.search(text)) or any(key in text for key in known)
 
 
-def _known_keys(environ: Mapping[str, str]) -> list[str]:
-    # A key of a few letters, as tests use, would be found in innocent words.
-    return [key for name in KEY_VARIABLES if len(key := environ.get(name, "").strip()) >= _SHORTEST]
-
-
 @dataclass(frozen=True, slots=True)
 class Redaction:
     """Blots out of a message whatever may be a key."""
@@ -76,7 +70,7 @@ class Redaction:
     @classmethod
     def of(cls, text: str, environ: Mapping[str, str], document: Document | None) -> Redaction:
         """All that must not be shown: known keys, what looks like one, and values of keys named like one."""
-        secrets = {*_known_keys(environ), *_LOOKS_LIKE_KEY.findall(text), *_GIVEN_KEY.findall(text)}
+        secrets = {*telling_keys(environ), *_LOOKS_LIKE_KEY.findall(text), *_GIVEN_KEY.findall(text)}
         if document is not None:
             secrets |= _secret_values(document)
         return cls(tuple(sorted(filter(None, secrets), key=len, reverse=True)))

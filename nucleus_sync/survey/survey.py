@@ -46,7 +46,7 @@ from nucleus_sync.survey.touched import TooNarrow, Touched
 if TYPE_CHECKING:
     from nucleus_sync.ledger.ledger import Ledger
     from nucleus_sync.spec.loaded import LoadedSpec
-    from nucleus_sync.survey.comparisons import Comparisons
+    from nucleus_sync.survey.closer_look import CloserLook
     from nucleus_sync.survey.slices import SliceChanges, SliceSurvey
     from nucleus_sync.survey.weights import WeightsFile
 
@@ -94,7 +94,7 @@ class Survey:
     _resources: ResourceChanges = field(default_factory=ResourceChanges)
     _removed: Removed = field(default_factory=Removed)
     _weights: dict[str, WeightsFile] = field(default_factory=dict)
-    _comparisons: Comparisons | None = None
+    _closer: CloserLook | None = None
     """Made when a stream has to be read."""
     _openings: Openings = field(init=False)
     _inhabitants: Inhabitants = field(init=False)
@@ -112,8 +112,8 @@ class Survey:
         try:
             self._look()
         finally:
-            if self._comparisons is not None:
-                self._comparisons.reading.close()
+            if self._closer is not None:
+                self._closer.reading.close()
         return Surveyed(self._planning().plan(), self._changes, self._slices, self._weights)
 
     def _planning(self) -> Planning:
@@ -140,8 +140,8 @@ class Survey:
         for declared in declared_streams(self.loaded.spec):
             if self._is_wanted(declared):
                 self._look_at(declared)
-        if self._comparisons is not None or self._removed.emptied:
-            self._comparing().again_where_something_would_be_lost(self._look_at)
+        if self._closer is not None or self._removed.emptied:
+            self._closer_look().again_where_something_would_be_lost(self._look_at)
         self._look_at_removed_tracks()
         for survey in self._slice_surveys():
             self._look_at_slice(survey)
@@ -267,23 +267,23 @@ class Survey:
         held = self.ledger.held(declared.address) if self.ledger else 0
         stream = DesiredStream(self._openings.of(declared), declared.kind, self.scratch, tally, held=held)
         if self.touched is not None:
-            return self._comparing().touched_only(self.touched, declared, stream, tally)
+            return self._closer_look().touched_only(self.touched, declared, stream, tally)
         begun = self.clock_ns()
         state = stream.state()
         token = self._token(declared, state) if state.newest_mtime_ns < begun - SETTLED_NS else b""
         changes = self._standing(declared, token)
         if changes is None:
             self.say(declared.address, f"reading {', '.join(declared.sources)}")
-            changes = self._comparing().compared(declared, stream, tally, state.bytes)
+            changes = self._closer_look().compared(declared, stream, tally, state.bytes)
         changes.token = b"" if tally.waiting or changes.waiting else token
         return changes
 
-    def _comparing(self) -> Comparisons:
-        if self._comparisons is None:
-            from nucleus_sync.survey.comparisons import Comparisons
+    def _closer_look(self) -> CloserLook:
+        if self._closer is None:
+            from nucleus_sync.survey.closer_look import CloserLook
             from nucleus_sync.survey.reading import Reading
 
-            self._comparisons = Comparisons(
+            self._closer = CloserLook(
                 spec=self.loaded.spec,
                 ledger=self.ledger,
                 facts=self.facts,
@@ -296,7 +296,7 @@ class Survey:
                 removed=self._removed,
                 changes=self._changes,
             )
-        return self._comparisons
+        return self._closer
 
     def _token(self, declared: DeclaredStream, state: FileState) -> bytes:
         """Stands for everything that decides what a stream's sources yield, as long as no file is touched."""

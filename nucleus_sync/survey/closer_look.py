@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Comparisons:
-    """All of one look; `changes` and `removed` are those of the look that is under way."""
+class CloserLook:
+    """At streams that don't stand as they were; `changes` and `removed` are those of the survey that is under way."""
 
     spec: Spec
     ledger: Ledger | None
