@@ -70,6 +70,11 @@ def test_a_plan_in_which_nothing_has_changed_checks_no_spec_and_reads_nothing(tm
     assert "Nothing to do" in _planned(tmp_path, spared, "--embedded")
 
 
+def test_the_client_brings_nothing_that_draws() -> None:
+    code = "import sys, nucleus_sync.api.client; sys.exit(bool({'rich', 'pygments'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
 def _planned(folder: Path, spared: set[str], *flags: str) -> str:
     """What a plan says that must not import certain modules."""
     code = (
