@@ -14,7 +14,7 @@ from .conftest import SPEC, Watched, eventually
 from .writers import coco, copied, image, in_pieces, moved, renamed, rewritten, unzipped, write_labels
 
 Held = Callable[[], dict[str, Any]]
-# The last labels number their boxes anew, so that most of the first ones go: that isn't what the guard is asked about here.
+# The last labels number their boxes anew, so that most of the first ones go: no question for the guard here.
 LABELLED = (
     SPEC.replace("sources:", "settings: {delete_limit: {fraction: 1}}\nsources:")
     .replace("datasets:", "  labels: {format: coco, path: export/labels.json}\ndatasets:")
