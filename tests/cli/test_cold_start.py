@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .imported import imported_by
+
 HEAVY = {"pydantic", "pydantic_settings", "httpx", "sqlite_utils", "watchdog", "yaml", "msgspec", "asyncio", "uvicorn"}
 
 
@@ -23,14 +25,8 @@ HEAVY = {"pydantic", "pydantic_settings", "httpx", "sqlite_utils", "watchdog", "
     ],
 )
 def test_a_command_imports_only_what_it_needs(arguments: list[str], spared: set[str]) -> None:
-    code = (
-        "import sys\n"
-        "from nucleus_sync.cli.main import main\n"
-        f"assert main({arguments!r}) == 0\n"
-        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})), file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
-    assert set(done.stderr.split()) & spared == set()
+    code = f"from nucleus_sync.cli.main import main\nassert main({arguments!r}) == 0"
+    assert {name.split(".")[0] for name in imported_by(code).modules} & spared == set()
 
 
 SPEC = """\
@@ -71,20 +67,12 @@ def test_a_plan_in_which_nothing_has_changed_checks_no_spec_and_reads_nothing(tm
 
 
 def test_the_client_brings_nothing_that_draws() -> None:
-    code = "import sys, nucleus_sync.api.client; sys.exit(bool({'rich', 'pygments'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert imported_by("import nucleus_sync.api.client").modules & {"rich", "pygments"} == set()
 
 
 def _planned(folder: Path, spared: set[str], *flags: str) -> str:
     """What a plan says that must not import certain modules."""
-    code = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-        f"sys.argv = ['nucleus-sync', 'plan', *{flags!r}]\n"
-        "from nucleus_sync.cli.start import run\n"
-        "run()\n"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
-    assert set(done.stderr.splitlines()[-1].split()) & spared == set()
-    return done.stdout
+    code = f"sys.argv = ['nucleus-sync', 'plan', *{flags!r}]\nfrom nucleus_sync.cli.start import run\nrun()"
+    done = imported_by(code, folder)
+    assert done.modules & spared == set()
+    return done.out

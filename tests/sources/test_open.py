@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.imported import imported_by
 from pydantic import TypeAdapter
 
 from nucleus_sync.records.facts import Facts
@@ -75,7 +74,5 @@ def test_kinds(name: str) -> None:
 
 
 def test_the_choice_imports_no_format() -> None:
-    code = "import sys, nucleus_sync.sources.open; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"pyarrow", "imagesize", "zstandard", "nucleus_sync.sources.images", "nucleus_sync.sources.ndjson"}
-    assert not heavy & set(loaded)
+    assert not heavy & imported_by("import nucleus_sync.sources.open").modules
