@@ -1,6 +1,6 @@
 """Mappings of a spec as plain values, which pydantic checks as their fields tell it when a document comes.
 
-A spec that was checked before is put together without pydantic, whose import takes longer than all the rest of a small
+A spec that was checked before is put together without pydantic, whose import takes as long as all the rest of a small
 plan: so it is imported where something is to be checked, and not by the modules of values.
 """
 
