@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_origin
 
@@ -10,7 +10,8 @@ import msgspec
 
 from nucleus_sync.api.calls import Call
 from nucleus_sync.api.credentials import Credentials, scrub, scrub_bytes
-from nucleus_sync.api.http import Answer, FilePiece, Transport, storage_name
+from nucleus_sync.api.file_pieces import FilePiece
+from nucleus_sync.api.http import Answer, Transport, storage_name
 from nucleus_sync.api.refusal import answer_text, refusal
 from nucleus_sync.api.retry import OUTAGES, Again, Failure, Policy, Safety, Verdict, next_move, retry_after
 from nucleus_sync.api.throttle import Throttle
@@ -120,11 +121,13 @@ class Exchange:
             self._throttle,
         )
 
-    async def put_file(self, url: str, piece: FilePiece, *, once: bool = True) -> Answer:
+    async def put_file(
+        self, url: str, pieces: Sequence[FilePiece], headers: Mapping[str, str] | None = None, *, once: bool = True
+    ) -> Answer:
         """Send bytes to a signed URL; by default one attempt, for whoever calls repeats it with a fresh one."""
 
         async def send() -> Answer | Failure:
-            return await self._transport.put_file(url, piece)
+            return await self._transport.put_file(url, pieces, headers or {})
 
         single = Policy(attempts=1, outage_attempts=1, patience=self._policy.patience)
         policy = single if once else self._policy

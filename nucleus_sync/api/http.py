@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
 
 from nucleus_sync import __version__
 from nucleus_sync.api.credentials import Credentials, auth_headers
+from nucleus_sync.api.file_pieces import FilePiece, streamed
 from nucleus_sync.api.multipart import FilePart, Multipart
 from nucleus_sync.api.retry import Failure
-from nucleus_sync.errors import CredentialsError, SourceError, UsageError
+from nucleus_sync.errors import CredentialsError, UsageError
 
 CONNECTIONS_PER_CLIENT = 4
 """httpx looks at every connection of a pool for every request: small pools cost a fifth of one big one."""
-CHUNK = 1 << 20
 _JSON_TIMEOUT = httpx.Timeout(connect=10.0, read=75.0, write=75.0, pool=None)
 """Nucleus gives up after 60 s; reading a little longer sees its answer rather than our own time-out."""
 _STORAGE_TIMEOUT = httpx.Timeout(connect=10.0, read=120.0, write=60.0, pool=None)
@@ -39,17 +36,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FilePiece:
-    """`size` bytes of a file from `offset` on; up to its end where `offset` is None, which must then be there."""
-
-    path: Path
-    size: int
-    offset: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers that the URL was signed with."""
 
 
 class Transport:
@@ -84,10 +70,13 @@ class Transport:
         pool = self._fresh if fresh else self._pool
         return await pool.send(method, f"{self._endpoint}/{target}", headers, body)
 
-    async def put_file(self, url: str, piece: FilePiece) -> Answer | Failure:
-        """The bytes to a signed URL: with their length, without credentials (docs/wire.md §3.1, §15)."""
-        headers = {**piece.headers, "Content-Length": str(piece.size)}
-        return await self._storage.send("PUT", url, headers, _file_bytes(piece.path, piece.size, piece.offset))
+    async def put_file(self, url: str, pieces: Sequence[FilePiece], headers: Mapping[str, str]) -> Answer | Failure:
+        """The bytes to a signed URL: with their length, without credentials (docs/wire.md §3.1, §15).
+
+        `headers` are those that the URL was signed with.
+        """
+        length = {"Content-Length": str(sum(piece.size for piece in pieces))}
+        return await self._storage.send("PUT", url, {**headers, **length}, streamed(pieces))
 
     async def get_file(self, url: str) -> Answer | Failure:
         """What lies at an address outside of the API, asked for without credentials."""
@@ -248,39 +237,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 async def _multipart_bytes(body: Multipart) -> AsyncIterator[bytes]:
     for piece in body.pieces():
         if isinstance(piece, FilePart):
-            async for chunk in _file_bytes(piece.path, piece.size):
+            async for chunk in streamed([FilePiece(piece.path, piece.size)]):
                 yield chunk
         else:
             yield piece
-
-
-async def _file_bytes(path: Path, size: int, offset: int | None = None) -> AsyncIterator[bytes]:
-    """Exactly `size` bytes of the file, which must not have grown or shrunk since it was measured."""
-    file = await asyncio.to_thread(_open, path)
-    try:
-        file.seek(offset or 0)  # before the first read this moves a number, nothing on the disk
-        left = size
-        while left > 0:
-            chunk = await asyncio.to_thread(file.read, min(CHUNK, left))
-            if not chunk:
-                raise _changed(path, size)
-            left -= len(chunk)
-            yield chunk
-        beyond = b"" if offset is not None else await asyncio.to_thread(file.read, 1)
-        if beyond:
-            raise _changed(path, size)
-    finally:
-        file.close()
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise SourceError(f"can't be read: {error.strerror}", where=str(path)) from None
-
-
-def _changed(path: Path, size: int) -> SourceError:
-    return SourceError(
-        f"changed while it was sent: it had {size} bytes", where=str(path), fix="run again once it is complete"
-    )

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from nucleus_sync.api.calls import Call, get, given, post
 from nucleus_sync.api.exchange import Exchange
-from nucleus_sync.api.http import FilePiece
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.api.multipart import PNG, SNIFFED_BYTES, FilePart, Multipart, file_names, image_type
 from nucleus_sync.api.retry import Failure, Safety
 from nucleus_sync.api.wire import Job, UploadTally
@@ -53,17 +53,17 @@ class Uploads:
         self._exchange = exchange
         self._storage_endpoint = storage_endpoint
 
-    async def ndjson(self, dataset_id: str, path: Path, size: int, request_id: str) -> None:
-        """Put a file of `size` bytes where a trigger with this request id will find it.
+    async def ndjson(self, dataset_id: str, pieces: Sequence[FilePiece], request_id: str) -> None:
+        """Put lines, which lie one behind the other in the pieces, where a trigger with this request id will find them.
 
         Safe to repeat before the trigger; every attempt asks for a fresh URL.
         """
-        _check_size(path, size)
+        _check_sizes(pieces)
         begun = self._exchange.now
         for attempt in count(1):
             url = await self._signed_url(dataset_id, request_id)
             try:
-                await self._exchange.put_file(url, FilePiece(path, size))
+                await self._exchange.put_file(url, pieces)
             except ApiError as error:
                 failure = _storage_failure(error)
                 await self._exchange.pause_or_raise(("PUT", "storage"), error, failure, attempt=attempt, begun=begun)
@@ -165,10 +165,14 @@ def _storage_failure(error: ApiError) -> Failure:
     return Failure(error.what, status=408 if error.status in _STALE else error.status)
 
 
-def _check_size(path: Path, size: int) -> None:
+def _check_sizes(pieces: Sequence[FilePiece]) -> None:
+    size = sum(piece.size for piece in pieces)
     if size > MOST_BYTES:
-        raise UsageError(f"{size} bytes in one upload; Nucleus takes at most {MOST_BYTES}", where=str(path))
-    _measured(path, size)
+        where = str(pieces[0].path)
+        raise UsageError(f"{size} bytes in one upload; Nucleus takes at most {MOST_BYTES}", where=where)
+    for piece in pieces:
+        if piece.offset is None:
+            _measured(piece.path, piece.size)
 
 
 def _check_number(number: int, where: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nucleus_sync.api.calls import delete, get, given, post
 from nucleus_sync.api.exchange import Exchange
-from nucleus_sync.api.http import FilePiece
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.errors import ApiError, UsageError
 
 MOST_BYTES = 10 * 1024**3
@@ -69,8 +69,8 @@ class Weights:
 
     async def _sent(self, presigned: _Presigned, path: Path, size: int) -> list[dict[str, Any]] | None:
         if presigned.upload_url:
-            piece = FilePiece(path, size, headers=presigned.required_headers or {})
-            await self._exchange.put_file(presigned.upload_url, piece, once=False)
+            headers = presigned.required_headers or {}
+            await self._exchange.put_file(presigned.upload_url, [FilePiece(path, size)], headers, once=False)
             return None
         if not presigned.parts or not presigned.part_size_bytes:
             raise ApiError("Nucleus named no address for the weights", where="POST weights/presign")
@@ -81,7 +81,7 @@ class Weights:
             offset = (part.part_number - 1) * width
             async with slots:
                 piece = FilePiece(path, min(width, size - offset), offset)
-                answer = await self._exchange.put_file(part.url, piece, once=False)
+                answer = await self._exchange.put_file(part.url, [piece], once=False)
             tag = answer.headers.get("etag", "").strip('"')
             if not tag:
                 raise ApiError(f"storage gave no ETag for part {part.part_number}", where="PUT storage")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, compress, groupby, repeat
 from operator import add
 from pathlib import Path
-from typing import IO
 
+from nucleus_sync.api.file_pieces import FilePiece, chunks
 from nucleus_sync.apply.masks import MASKS_PER_REQUEST, MaskBatch, written
 from nucleus_sync.apply.merging import MetadataBatch, is_mere_metadata, metadata_batches
 from nucleus_sync.apply.reread import reread
@@ -30,18 +30,44 @@ _AT, _SIZE = Change._fields.index("at"), Change._fields.index("size")
 
 @dataclass(frozen=True, slots=True)
 class LineBatch:
-    """Records spooled to a file of NDJSON, ready to be sent with its size."""
+    """Records whose lines of NDJSON lie on disk, ready to be sent with their size."""
 
     rows: list[Row]
     """In the shape of Change."""
-    path: Path
-    size: int
+    pieces: list[FilePiece]
+    """Where the lines lie, in the order of the rows."""
+    spooled: Path | None
+    """A file of this batch alone that pieces may be of."""
     staged: list[StagedFile] = field(default_factory=list)
     """Files that must lie in their bucket before."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of all lines."""
+        return sum(piece.size for piece in self.pieces)
+
+    def lines(self) -> Iterator[bytes]:
+        """Every line with its end, in the order of the rows."""
+        rest = b""
+        for chunk in chunks(self.pieces):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+
+    def rewritten(self, rows: list[Row], lines: Iterable[bytes], scratch: Path) -> LineBatch:
+        """Other lines in place of these."""
+        with tempfile.NamedTemporaryFile(dir=scratch, suffix=".ndjson", delete=False) as file:
+            file.writelines(lines)
+        return self.moved_to(Path(file.name), rows)
+
+    def moved_to(self, path: Path, rows: list[Row] | None = None) -> LineBatch:
+        """The batch with its lines in a file of its own, and perhaps other rows; what was spooled is given back."""
+        self.discard()
+        return LineBatch(self.rows if rows is None else rows, [FilePiece(path, path.stat().st_size)], path, self.staged)
+
     def discard(self) -> None:
         """Give the disk space back."""
-        self.path.unlink(missing_ok=True)
+        if self.spooled is not None:
+            self.spooled.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +174,15 @@ class Cutter:
 
 
 class _Lines:
-    """A file of NDJSON that is being put together; neighbours among the kept lines are copied at once."""
+    """The lines of a batch that is being put together: those that were kept stay where they are, others are spooled."""
 
     def __init__(self, scratch: Path, kept: KeptLines | None) -> None:
         self._scratch = scratch
         self._kept = kept
         self._file: tempfile._TemporaryFileWrapper[bytes] | None = None
+        self._pieces: list[FilePiece] = []
         self._start = self._end = 0
+        """Of the neighbours among the kept lines that make the next piece."""
         self.rows: list[Row] = []
         self.staged: list[StagedFile] = []
         self.size = 0
@@ -169,7 +197,7 @@ class _Lines:
         for before, start in zip([self._end, *ends], starts, strict=False):
             if before != start:
                 self._end = before
-                self._copy()
+                self._close_piece()
                 self._start = start
         if taken:
             self._end = ends[-1]
@@ -178,35 +206,45 @@ class _Lines:
         return rows[len(taken) :]
 
     def add(self, row: Row, line: bytes | None, size: int) -> None:
+        """Add a row with its line, or with none where that is kept."""
         self.rows.append(row)
         self.size += size
         if line is not None:
-            self._copy()
-            self._opened().write(line)
+            self._close_piece()
+            self._spool(line)
             return
         at = row[_AT]
         if at != self._end:
-            self._copy()
+            self._close_piece()
             self._start = at
         self._end = at + size
 
-    def _copy(self) -> None:
+    def _close_piece(self) -> None:
         if self._kept is not None and self._end > self._start:
-            self._kept.copy(self._start, self._end - self._start, self._opened())
+            path, offset = self._kept.found(self._start)
+            self._pieces.append(FilePiece(path, self._end - self._start, offset))
         self._start = self._end = 0
 
-    def _opened(self) -> IO[bytes]:
+    def _spool(self, line: bytes) -> None:
         if self._file is None:
             self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (closed by close)
                 dir=self._scratch, suffix=".ndjson", delete=False, buffering=1 << 20
             )
-        return self._file.file
+        path, before = Path(self._file.name), self._pieces[-1] if self._pieces else None
+        if before is not None and before.path == path:
+            self._pieces[-1] = FilePiece(path, before.size + len(line), before.offset)
+        else:
+            self._pieces.append(FilePiece(path, len(line), self._file.tell()))
+        self._file.write(line)
 
     def close(self) -> LineBatch:
-        self._copy()
-        file = self._opened()
-        file.close()
-        return LineBatch(self.rows, Path(file.name), self.size, self.staged)
+        """The batch; nothing more can be added."""
+        self._close_piece()
+        spooled = None
+        if self._file is not None:
+            self._file.close()
+            spooled = Path(self._file.name)
+        return LineBatch(self.rows, self._pieces, spooled, self.staged)
 
 
 def without(batch: LineBatch | PhotoBatch, keys: Collection[bytes], scratch: Path) -> LineBatch | PhotoBatch:
@@ -215,10 +253,7 @@ def without(batch: LineBatch | PhotoBatch, keys: Collection[bytes], scratch: Pat
     rows = list(compress(batch.rows, stays))
     if isinstance(batch, PhotoBatch):
         return PhotoBatch(rows, list(compress(batch.items, stays)))
-    with batch.path.open("rb") as lines, tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
-        size = sum(map(file.write, compress(lines, stays)))
-    batch.discard()
-    return LineBatch(rows, Path(file.name), size, batch.staged)
+    return batch.rewritten(rows, compress(batch.lines(), stays), scratch)
 
 
 def _photo_batch(photos: list[tuple[Row, LocalItem]]) -> PhotoBatch:

@@ -45,21 +45,14 @@ async def with_held(
     if isinstance(batch, PhotoBatch):
         items = [looking.photo(row, item) for row, item in zip(batch.rows, batch.items, strict=True)]
         return replace(batch, items=list(await asyncio.gather(*items)))
-    with (
-        batch.path.open("rb") as lines,
-        tempfile.NamedTemporaryFile(dir=runtime.scratch, suffix=".ndjson", delete=False) as file,
-    ):
-        size = await _rewritten(looking, iter(batch.rows), lines, file.file)
-    batch.discard()
-    return replace(batch, path=Path(file.name), size=size)
+    with tempfile.NamedTemporaryFile(dir=runtime.scratch, suffix=".ndjson", delete=False) as file:
+        await _rewrite(looking, iter(batch.rows), batch.lines(), file.file)
+    return batch.moved_to(Path(file.name))
 
 
-async def _rewritten(looking: _Looking, rows: Iterator[Row], lines: IO[bytes], file: IO[bytes]) -> int:
-    size = 0
+async def _rewrite(looking: _Looking, rows: Iterator[Row], lines: Iterator[bytes], file: IO[bytes]) -> None:
     while portion := list(islice(rows, _LINES)):
-        merged = await asyncio.gather(*(looking.line(row, lines.readline()) for row in portion))
-        size += sum(map(file.write, merged))
-    return size
+        file.writelines(await asyncio.gather(*(looking.line(row, next(lines)) for row in portion)))
 
 
 @dataclass(frozen=True)

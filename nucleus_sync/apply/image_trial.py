@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from nucleus_sync.api.client import Api
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.api.states import Ending
 from nucleus_sync.records.item import Item
 from nucleus_sync.records.record import wire_line
@@ -33,7 +34,7 @@ async def _tried(api: Api, dataset_id: str, image: Item, scratch: Path) -> str |
     line = wire_line(image) + b"\n"
     path, request_id = scratch / "trial.ndjson", str(uuid4())
     path.write_bytes(line)
-    await api.uploads.ndjson(dataset_id, path, len(line), request_id)
+    await api.uploads.ndjson(dataset_id, [FilePiece(path, len(line))], request_id)
     job = await api.uploads.trigger_items(dataset_id, request_id, update=False)
     outcome = await api.poller.outcome(job.job_id, _DEADLINE)
     if outcome.errors:

@@ -198,7 +198,7 @@ class _Sender:
         if isinstance(batch, LineBatch) and batch.staged:
             await stage(self.runtime, self.target.declared.sources, batch.staged)
         if isinstance(batch, LineBatch) and self.target.holds_categories_of_scenes:
-            batch = await asyncio.to_thread(as_scene_categories, batch, self._is_scene)
+            batch = await asyncio.to_thread(as_scene_categories, batch, self._is_scene, self.runtime.scratch)
         intent = await asyncio.to_thread(self._intent, batch, _job_type_of(batch, self.target))
         packed()
         sent = self._sent(intent, await noted(self.runtime.ledger.prepare, intent.batch))
@@ -230,7 +230,7 @@ class _Sender:
         assert self.target.model_id is not None  # noqa: S101  (predictions belong to a model)
         begun = self.runtime.clock()
         try:
-            verdict = await send_at_once(self.runtime, sent, batch.path, self.target.model_id)
+            verdict = await send_at_once(self.runtime, sent, batch, self.target.model_id)
         except ApiError:
             # Part of it may have been taken: all of it is in doubt, and sent again under the same keys.
             await noted(self.runtime.ledger.unknown, sent.number)
@@ -283,7 +283,7 @@ class _Sender:
                 async with self._uploads:
                     return (await uploads.images(dataset_id, batch.items, True)).job_id
             case LineBatch():
-                await uploads.ndjson(dataset_id, batch.path, batch.size, request_id)
+                await uploads.ndjson(dataset_id, batch.pieces, request_id)
                 return await self._trigger(request_id)
 
     async def _trigger(self, request_id: str) -> str:

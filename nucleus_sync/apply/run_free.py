@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from nucleus_sync.api.states import parsed_error
+from nucleus_sync.apply.batches import LineBatch
 from nucleus_sync.apply.conclude import Sent, Verdict, matched, rejection
 from nucleus_sync.apply.readback import missing_of
 from nucleus_sync.apply.runtime import Runtime
@@ -19,10 +19,10 @@ MOST_RECORDS = 5_000
 MOST_BYTES = 16 * 1024**2
 
 
-async def send_at_once(runtime: Runtime, sent: Sent, path: Path, model_id: str) -> Verdict:
+async def send_at_once(runtime: Runtime, sent: Sent, batch: LineBatch, model_id: str) -> Verdict:
     """One call; where not every record was taken, the items are read back to see which were."""
-    lines = await asyncio.to_thread(path.read_bytes)
-    records: list[dict[str, Any]] = [msgspec.json.decode(line) for line in lines.splitlines()]
+    lines = await asyncio.to_thread(list, batch.lines())
+    records: list[dict[str, Any]] = [msgspec.json.decode(line) for line in lines]
     # A reference id alone could be that of an item in another dataset.
     stamped = [{**record, "dataset_id": sent.dataset_id} for record in records]
     tally = await runtime.api.predictions.upload_without_run(model_id, stamped)

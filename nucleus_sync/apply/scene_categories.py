@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -13,7 +13,7 @@ from nucleus_sync.records.key import item_of, taxonomy_of
 _KEY_AT = 1
 
 
-def as_scene_categories(batch: LineBatch, is_scene: Callable[[bytes], bool]) -> LineBatch:
+def as_scene_categories(batch: LineBatch, is_scene: Callable[[bytes], bool], scratch: Path) -> LineBatch:
     """The batch with the categories of scenes as the official SDK sends them: without a track (docs/wire.md §5.5).
 
     Nothing else tells them from categories of items. `is_scene` is asked of encoded reference ids.
@@ -25,13 +25,8 @@ def as_scene_categories(batch: LineBatch, is_scene: Callable[[bytes], bool]) -> 
     }
     if not on_scenes:
         return batch
-    size = 0
-    path = batch.path.with_suffix(".scenes")
-    with batch.path.open("rb") as lines, path.open("wb") as bared:
-        for number, line in enumerate(lines):
-            size += bared.write(_bared(line) if number in on_scenes else line)
-    path.replace(batch.path)
-    return replace(batch, size=size)
+    lines = (_bared(line) if number in on_scenes else line for number, line in enumerate(batch.lines()))
+    return batch.rewritten(batch.rows, lines, scratch)
 
 
 def _bared(line: bytes) -> bytes:

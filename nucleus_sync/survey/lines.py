@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import IO
 
 from nucleus_sync.survey.scratch_files import ScratchFiles
 
@@ -14,10 +13,9 @@ _MOST = 16 << 30
 _LINE = 500
 """Bytes of a record's line, roughly: those of a polygon."""
 _OF_FREE_DISK = 8
-"""For a while they lie on the disk twice: where they were read, and where they are sent from."""
+"""Other things need room, too: rows, the ledger, and the lines of records that have to be read again."""
 _FILE = 48
 """A place is the number of a file, then 48 bits of offset: the reading processes write a file each."""
-_COPIED = 1 << 20
 
 
 class LineFile:
@@ -67,16 +65,9 @@ class KeptLines:
         """Note that this many bytes were kept."""
         self._room -= size
 
-    def copy(self, place: int, size: int, file: IO[bytes]) -> None:
-        """Write `size` bytes from a place to the end of an open file."""
-        while size > 0:
-            part = self.bytes_at(place, min(size, _COPIED))
-            file.write(part)
-            place, size = place + len(part), size - len(part)
-
-    def bytes_at(self, place: int, size: int) -> bytes:
-        """Lines, or parts of them, that were kept."""
-        return self._files.at(place >> _FILE, place & (1 << _FILE) - 1, size)
+    def found(self, place: int) -> tuple[Path, int]:
+        """The file in which lines lie, and where in it."""
+        return self._files.path(place >> _FILE), place & (1 << _FILE) - 1
 
     def close(self) -> None:
         """Give the disk space back."""

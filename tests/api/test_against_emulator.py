@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from nucleus_sync.api.client import Api, ApiKey
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.api.poller import JobOutcome
 from nucleus_sync.api.states import Ending
 from nucleus_sync.api.wire import Job
@@ -37,7 +38,7 @@ def _box(reference_id: str) -> Box:
 async def _put(api: Api, folder: Path, dataset_id: str, records: Sequence[Record]) -> str:
     spool = folder / uuid4().hex
     spool.write_bytes(b"".join(wire_line(record) + b"\n" for record in records))
-    await api.uploads.ndjson(dataset_id, spool, spool.stat().st_size, spool.name)
+    await api.uploads.ndjson(dataset_id, [FilePiece(spool, spool.stat().st_size)], spool.name)
     return spool.name
 
 

@@ -15,6 +15,7 @@ import pytest
 from nucleus_sync.api.client import Api, ApiKey, Credentials, LimitedKey
 from nucleus_sync.api.credentials import scrub, scrub_bytes
 from nucleus_sync.api.exchange import RetryNote
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.api.retry import Policy
 from nucleus_sync.errors import CredentialsError
 
@@ -96,7 +97,7 @@ async def test_no_error_or_note_holds_a_signature(
         }
     )
     with pytest.raises(Exception, match="SignatureDoesNotMatch") as caught:
-        await api.uploads.ndjson("ds_1", spool, 3, "r")
+        await api.uploads.ndjson("ds_1", [FilePiece(spool, 3)], "r")
     told = f"{caught.value}{vars(caught.value)}{''.join(traceback.format_exception(caught.value))}{notes}"
     assert SIGNATURE not in told
     assert "secret-key" not in told

@@ -17,6 +17,7 @@ from nucleus.track import Track
 
 from nucleus_sync.api.benchmarks import BenchmarkLineage, BenchmarkSources, BenchmarkTaxonomy
 from nucleus_sync.api.client import Api
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.records.annotation import (
     Box,
     BoxGeometry,
@@ -579,7 +580,7 @@ async def test_an_upload_says_what_the_sdk_says(api: Api, routes: Recorder, tmp_
     request_id = "0123456789abcdef" * 2
 
     async def upload() -> None:
-        await api.uploads.ndjson("ds_1", spool, spool.stat().st_size, request_id)
+        await api.uploads.ndjson("ds_1", [FilePiece(spool, spool.stat().st_size)], request_id)
         await trigger(api, request_id)
 
     said = await _ours_says(routes, upload())

@@ -9,6 +9,7 @@ import pytest
 
 from nucleus_sync import __version__
 from nucleus_sync.api.client import Api, ApiKey, LimitedKey
+from nucleus_sync.api.file_pieces import FilePiece
 from nucleus_sync.api.uploads import LocalMask
 from nucleus_sync.errors import ApiError, OutcomeUnknown, SourceError, UsageError
 from nucleus_sync.records.annotation import Mask, Segment
@@ -96,7 +97,7 @@ async def test_a_put_has_a_length_and_neither_credentials_nor_content_type(
     size = spool.stat().st_size
     signed = "/bucket/key%2Fwith?X-Amz-Signature=a%2Fb+c&X-Amz-Date='now'&e=%7e~"
     recorder.routes({"GET": {"signed_url": recorder.url + signed}, "PUT": Reply(200, b"")})
-    await api.uploads.ndjson("ds_1", spool, size, "req1")
+    await api.uploads.ndjson("ds_1", [FilePiece(spool, size)], "req1")
     asked, put = recorder.requests
     assert asked.target == "/dataset/ds_1/signedUrl/req1"
     assert put.target == signed
@@ -114,7 +115,7 @@ async def test_a_put_that_fails_is_repeated_with_a_fresh_url(api: Api, recorder:
     recorder.routes(
         {"GET": lambda _: {"signed_url": f"{recorder.url}/s?sig={next(urls)}"}, "PUT": lambda _: next(puts)}
     )
-    await api.uploads.ndjson("ds_1", spool, 3, "req1")
+    await api.uploads.ndjson("ds_1", [FilePiece(spool, 3)], "req1")
     assert [r.target for r in recorder.requests if r.method == "PUT"] == [f"/s?sig={n}" for n in range(4)]
 
 
@@ -126,7 +127,7 @@ async def test_storage_that_is_away_is_waited_for_as_long_as_nucleus(
     recorder.routes(
         {"GET": {"signed_url": f"{recorder.url}/s"}, "PUT": lambda _: Reply(503 if time.now < 1200 else 200, b"")}
     )
-    await api.uploads.ndjson("ds_1", spool, 3, "req1")
+    await api.uploads.ndjson("ds_1", [FilePiece(spool, 3)], "req1")
     assert len(recorder.requests) < 80
 
 
@@ -139,7 +140,7 @@ async def test_storage_that_refuses_is_an_error_of_its_own(
     refusal = Reply(status, b"<Error><Code>No</Code><Message>not so</Message></Error>")
     recorder.routes({"GET": {"signed_url": f"{recorder.url}/s"}, "PUT": refusal})
     with pytest.raises(ApiError, match=f"PUT 127.0.0.1: storage answered .{status}.: No: not so") as caught:
-        await api.uploads.ndjson("ds_1", spool, 3, "req1")
+        await api.uploads.ndjson("ds_1", [FilePiece(spool, 3)], "req1")
     assert caught.value.exit_code == 1
     assert sum(request.method == "PUT" for request in recorder.requests) == puts
 
@@ -148,7 +149,7 @@ async def test_a_spool_of_another_size_is_not_sent(api: Api, recorder: Recorder,
     spool = tmp_path / "batch.jsonl"
     spool.write_bytes(b"{}\n")
     with pytest.raises(SourceError, match="has 3 bytes and had 4"):
-        await api.uploads.ndjson("ds_1", spool, 4, "req1")
+        await api.uploads.ndjson("ds_1", [FilePiece(spool, 4)], "req1")
     assert recorder.requests == []
 
 
