@@ -60,6 +60,11 @@ class Gathering:
         """All stretches were read."""
         self._layers += self._crew.rest()
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the lines that were kept."""
+        return sum(layer.kept for layer in self._layers)
+
     def note_items(self, items: Iterable[bytes]) -> None:
         """The keys of all items that exist or will, ascending."""
         shelf, keys = Shelf(self._folder, OWN), iter(items)

@@ -18,7 +18,7 @@ from nucleus_sync.records.problem import Problem
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import Pick, StretchedReader
 from nucleus_sync.survey.lines import LineFile
-from nucleus_sync.survey.portion import KeepLines, portions, records_of, tagged
+from nucleus_sync.survey.portion import portions, records_of, tagged
 from nucleus_sync.survey.shelving import Shelving
 from nucleus_sync.survey.span import Finisher, Span
 
@@ -108,13 +108,13 @@ class Member:
         problems: list[Problem] = []
         waiting: deque[tuple[Pick, Any]] = deque()
         records = records_of(self._readers, self._kind, rows, waiting, problems.append, itertools.count())
+        keep_lines = self._keep_lines if keep else None
         # A block is never larger than a portion.
-        return tuple(next(portions(tagged(records, waiting), self._taxonomies, self._keep_lines(keep), problems)))
+        return tuple(next(portions(tagged(records, waiting), self._taxonomies, keep_lines, problems)))
 
-    def _keep_lines(self, keep: bool) -> KeepLines | None:
-        if keep and self._lines is None:
-            self._lines = LineFile(self._folder, self._number)
-        return self._lines.append if keep and self._lines else None
+    def _keep_lines(self, lines: list[bytes]) -> int | None:
+        self._lines = self._lines or LineFile(self._folder, self._number)
+        return self._lines.append(lines)
 
     def _scan(self, number: int, part: Any) -> tuple[Any, ...]:
         return tuple(self._shelf().scanned(self._readers[number], self._kind, bytes([number]), part))
@@ -124,16 +124,14 @@ class Member:
         return tuple(self._shelf().read(reader, self._kind, prefix, part, self._taxonomies, keep=keep))
 
     def _shelf(self) -> Shelving:
-        self._shelving = self._shelving or Shelving(self._folder, self._number)
+        self._shelving = self._shelving or Shelving(self._folder, self._number, self._keep_lines)
         return self._shelving
 
     def _rest(self) -> tuple[Any, ...]:
         return (self._shelving.rest() if self._shelving else [],)
 
     def _finished(self, span: tuple[Any, ...], stand_alone: bool, has_lines: bool) -> tuple[Any, ...]:
-        keep = self._keep_lines(True)
-        assert keep is not None  # noqa: S101  (asked for)
-        self._finisher = self._finisher or Finisher(self._folder, self._number, keep)
+        self._finisher = self._finisher or Finisher(self._folder, self._number, self._keep_lines)
         return (self._finisher.finished(Span(*span), stand_alone=stand_alone, has_lines=has_lines),)
 
     def _compared(self, span: tuple[Any, ...], against: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -46,6 +46,8 @@ class Layer(NamedTuple):
     """Where the parts begin, and where the last one ends."""
     firsts: list[bytes]
     """The first key of each part."""
+    kept: int = 0
+    """Bytes of the lines that were kept with the rows."""
 
     def piece(self, low: bytes, high: bytes | None) -> Piece | None:
         """The parts that may hold keys from `low` on and before `high`."""
@@ -65,8 +67,8 @@ class Shelf:
         self._number = number
         self._end = self._file.tell()
 
-    def lay(self, parts: Iterable[list[Row]]) -> Layer:
-        """Write rows that begin with their keys and come in ascending order."""
+    def lay(self, parts: Iterable[list[Row]], kept: int = 0) -> Layer:
+        """Write rows that begin with their keys and come in ascending order; `kept` bytes of lines go with them."""
         edges, firsts = [self._end], []
         for part in parts:
             self._file.write(packed := marshal.dumps(part, WITHOUT_REFERENCES))
@@ -74,7 +76,7 @@ class Shelf:
             firsts.append(part[0][0])
         self._file.flush()
         self._end = edges[-1]
-        return Layer(self._number, edges, firsts)
+        return Layer(self._number, edges, firsts, kept)
 
     def put(self, content: bytes) -> Slot:
         """Write something else."""
@@ -101,6 +103,12 @@ class Shelves:
 
     def drawn(self, pieces: Iterable[Piece], low: bytes, high: bytes | None) -> list[Row]:
         """The rows with keys from `low` on and before `high`, ascending."""
+        found = self.as_laid(pieces, low, high)
+        found.sort()  # of sorted pieces: that costs a few comparisons a row
+        return found
+
+    def as_laid(self, pieces: Iterable[Piece], low: bytes, high: bytes | None) -> list[Row]:
+        """The same in the order of their layers: those of one layer follow each other, and are ascending."""
         found: list[Row] = []
         for piece in pieces:
             rows: list[Row] = []
@@ -109,7 +117,6 @@ class Shelves:
             begin = bisect_left(rows, low, key=_first)
             end = len(rows) if high is None else bisect_left(rows, high, key=_first)
             found += rows[begin:end]
-        found.sort()  # of sorted pieces: that costs a few comparisons a row
         return found
 
     def layer(self, layer: Layer) -> Iterator[list[Row]]:

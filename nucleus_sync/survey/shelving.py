@@ -13,11 +13,13 @@ from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.reader import StretchedReader
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.portion import Portion, Types, portions
+from nucleus_sync.survey.portion import KeepLines, Portion, Types, portions
 from nucleus_sync.survey.shelves import PART, Layer, Shelf, Slot
-from nucleus_sync.survey.span import REMARK, REMOTE, UNSENT
+from nucleus_sync.survey.span import REMARK, REMOTE, UNSENT, put_away
 
 _LAYER = 16_384
+_READ = 5
+"""Values of a row that was read along, with its line; after a stretch that was only scanned, no line is of use."""
 Said = list[tuple[bytes, Problem]]
 """Problems with the places of the records that they are about."""
 
@@ -44,8 +46,9 @@ class Shelved(NamedTuple):
 class Shelving:
     """Scans stretches, and lays their rows down in sorted layers."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, keep: KeepLines) -> None:
         self._shelf = Shelf(folder, number)
+        self._keep = keep
         self._rows: list[Row] = []
 
     def scanned(self, reader: StretchedReader, kind: Kind, prefix: bytes, part: Any) -> Shelved:
@@ -65,7 +68,7 @@ class Shelving:
         *,
         keep: bool,
     ) -> Shelved:
-        """Scan one stretch and read it along: rows as in `span`, with their lines where these are to be kept."""
+        """Scan one stretch and read it along: rows as in `span`; `keep` their lines, too."""
         problems: list[Problem] = []
         said: Said = []
         unsent: list[Row] = []
@@ -104,8 +107,12 @@ class Shelving:
 
     def _layer(self) -> Layer:
         rows, self._rows = self._rows, []
-        rows.sort()
-        return self._shelf.lay(rows[start : start + PART] for start in range(0, len(rows), PART))
+        rows.sort()  # before their lines are written, so that those of a span lie together
+        kept = 0
+        if all(len(row) == _READ for row in rows):
+            rows = put_away(rows, self._keep)
+            kept = sum(row[-1] for row in rows)
+        return self._shelf.lay((rows[start : start + PART] for start in range(0, len(rows), PART)), kept)
 
     def close(self) -> None:
         """Read nothing more."""
@@ -118,7 +125,7 @@ def _have_no_ids(rows: list[Row]) -> bool:
 
 
 def _rows(portion: Portion, lines: list[bytes], said: Said) -> list[Row]:
-    """The rows of a shelf. Findings and images that Nucleus reads leave their marks."""
+    """Rows with their lines. Findings and images that Nucleus reads leave their marks."""
     if not said and not any(portion.remote):
         return [
             (key, raw + content, place, 0, line)

@@ -10,16 +10,18 @@ from typing import NamedTuple
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
 from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, SEPARATOR, UNNUMBERED
 from nucleus_sync.spool import Block, BlockFile, Row
-from nucleus_sync.survey.change import CREATE, Change, digest_of_new
+from nucleus_sync.survey.change import CREATE, digest_of_new
+from nucleus_sync.survey.lines import WrittenLines
 from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.portion import KeepLines
 from nucleus_sync.survey.shelves import Piece, Shelves
 
 REMARK, UNSENT, REMOTE = 1, 2, 4
 """Marks of a row: there is a finding; it is not sent; Nucleus reads an image from a URL for it."""
-_KEY, _STAMP, _PLACE, _MARKS, _LINE = range(5)
-"""A row on a shelf: key, stamp, place, marks, the line with its end."""
-_SIZE = Change._fields.index("size")
+_KEY, _STAMP, _PLACE, _MARKS, _AT, _SIZE = range(6)
+"""A row on a shelf: key, stamp, place, marks, where its line is kept, and how many bytes it has: 0 if it isn't kept."""
+_LINE = _AT
+"""In a row that isn't on a shelf yet: the line itself, with its end."""
 _ID = b'"annotation_id":"%b"'
 # Nothing before it can hold these bytes: in a text the quotes would be escaped.
 _PROVISIONAL_ID = _ID % PROVISIONAL
@@ -42,7 +44,7 @@ class Span(NamedTuple):
         """The items of these rows that aren't there."""
         if self.items is None:
             return set()
-        there = {key for (key,) in shelves.drawn(self.items, self.low, self.high)}
+        there = {key for (key,) in shelves.as_laid(self.items, self.low, self.high)}
         return {row[0].partition(b"\x00")[0] for row in rows} - there
 
 
@@ -51,10 +53,10 @@ class Finished(NamedTuple):
 
     records: int
     kept: int
-    """Bytes of their lines."""
+    """Bytes of lines that were written anew."""
     digest: int
     changes: list[Block]
-    """Rows in the shape of Change, ascending by key."""
+    """Rows in the shape of Change, ascending by key; as their lines lie where these are kept."""
     present: list[Block]
     """Rows (key, False) of all items."""
     remote: list[Row]
@@ -64,62 +66,70 @@ class Finished(NamedTuple):
 
 
 class Finisher:
-    """Finishes spans; what it writes goes to one file each for lines and changes."""
+    """Finishes spans; what it writes goes to a file of changes, and to that of its lines."""
 
     def __init__(self, folder: Path, number: int, keep: KeepLines) -> None:
         self._file = BlockFile(folder / f"changes-{number}")
         self._keep = keep
         self._shelves = Shelves(folder)
+        self._written = WrittenLines(folder)
 
     def finished(self, span: Span, *, stand_alone: bool, has_lines: bool) -> Finished | None:
         """None where somebody has to look at the records one by one: keys that repeat, items that aren't there.
 
         `stand_alone` where these are items that others ask for; `has_lines` where they are to be sent.
         """
-        rows = self._shelves.drawn(span.pieces, span.low, span.high)
+        rows = self._shelves.as_laid(span.pieces, span.low, span.high)
         if repeats(rows) or span.lost_items(rows, self._shelves):
             return None
         renamed: list[tuple[bytes, bytes]] = []
+        kept = 0
         if span.numbers:
-            rows = _with_numbers(rows)
+            rows = self._with_numbers(rows)
+            kept = sum(row[_SIZE] for row in rows)
             if repeats(rows):
                 return None
             renamed = [(row[_PLACE], row[_KEY]) for row in rows if row[_MARKS] & (REMARK | UNSENT)]
         sent = _sound(rows) if any(row[_MARKS] & (REMARK | UNSENT) for row in rows) else rows
-        changes = self._changes(sent, has_lines=has_lines)
-        if changes is None:
+        if not has_lines:
+            sent = sorted(sent)
+        elif not all(row[_SIZE] for row in sent):
             return None
-        present = [(row[_KEY], False) for row in rows] if stand_alone else []
+        changes: list[Row] = [(place, key, stamp, CREATE, b"", at, size) for key, stamp, place, _, at, size in sent]
         return Finished(
             len(changes),
-            sum(change[_SIZE] for change in changes),
+            kept,
             digest_of_new(changes),
             self._file.write(changes),
-            self._file.write(present),
+            self._file.write(sorted((row[_KEY], False) for row in rows) if stand_alone else []),
             _first_remote(sent, changes),
             renamed,
         )
 
-    def _changes(self, rows: Sequence[Row], *, has_lines: bool) -> list[Row] | None:
-        """None where a line is missing, or can't be kept."""
-        if not has_lines:
-            return [(place, key, stamp, CREATE, b"", 0, 0) for key, stamp, place, _, _ in rows]
-        lines = [row[_LINE] for row in rows]
-        if not all(lines):
-            return None
-        start = self._keep(lines) if lines else 0
-        if start is None:
-            return None
-        sizes = list(map(len, lines))
-        return [
-            (place, key, stamp, CREATE, b"", at, size)
-            for (key, stamp, place, _, _), at, size in zip(rows, accumulate(sizes, initial=start), sizes)  # noqa: B905
-        ]
+    def _with_numbers(self, rows: Sequence[Row]) -> list[Row]:
+        """With numbers, lines are others: they are written once more."""
+        lines = self._written.each([row[_AT] for row in rows], [row[_SIZE] for row in rows])
+        numbered = _with_numbers(sorted((*row[:_AT], line) for row, line in zip(rows, lines, strict=True)))
+        return put_away(numbered, self._keep)
 
     def close(self) -> None:
         """Write and read nothing more."""
         self._file.close()
         self._shelves.close()
+        self._written.close()
+
+
+def put_away(rows: Sequence[Row], keep: KeepLines) -> list[Row]:
+    """The rows as they lie on a shelf, with their lines put where they are kept, one behind the other."""
+    lines = [row[_LINE] for row in rows]
+    start = keep(lines) if any(lines) else None
+    if start is None:
+        return [(*row[:_LINE], 0, 0) for row in rows]
+    sizes = list(map(len, lines))
+    return [
+        (key, stamp, place, marks, at, size)
+        for (key, stamp, place, marks, _), at, size in zip(rows, accumulate(sizes, initial=start), sizes)  # noqa: B905
+    ]
 
 
 def _with_numbers(rows: Sequence[Row]) -> list[Row]:
@@ -173,9 +183,10 @@ def _sound(rows: Sequence[Row]) -> list[Row]:
     """Those that are sent. One with a finding is looked at again every time."""
     found = []
     for row in rows:
-        key, stamp, place, marks, line = row
+        key, stamp, *others = row
+        marks = row[_MARKS]
         if marks & REMARK and not marks & UNSENT:
-            found.append((key, LOOK_AGAIN + stamp[RAW_SIZE:], place, marks, line))
+            found.append((key, LOOK_AGAIN + stamp[RAW_SIZE:], *others))
         elif not marks & UNSENT:
             found.append(row)
     return found

@@ -117,6 +117,8 @@ class StreamSurvey:
             return None
         self.stream.scan(scanning=scanning)
         scanning.gathering.end()
+        if self.reading.lines is not None:
+            self.reading.lines.count(scanning.gathering.kept)
         if self.items is not None:
             scanning.gathering.note_items(self.items)
             self.items = scanning.gathering.items()
