@@ -33,6 +33,8 @@ class Gathering:
         """Whether the lines of a new stream are kept."""
         self.is_plain = True
         """Whether a new stream can be taken as it is: nothing needs to be seen beside other records so far."""
+        self.kept = 0
+        """Bytes of the lines that were kept."""
         self.types: list[tuple[Types, bytes]] = []
         """Sorts of metadata in the order of the files, each with the place of a record that has it."""
         self.names: set[tuple[str, ...]] = set()
@@ -49,6 +51,7 @@ class Gathering:
         """Take the next stretch."""
         self._layers += (Layer(*layer) for layer in found.layers)
         self._numbers = self._numbers or found.numbers
+        self.kept += found.kept
         self.names.update(found.names)
         known = {types for types, _ in self.types}
         self.types += (each for each in found.types if each[0] not in known)
@@ -59,11 +62,6 @@ class Gathering:
     def end(self) -> None:
         """All stretches were read."""
         self._layers += self._crew.rest()
-
-    @property
-    def kept(self) -> int:
-        """Bytes of the lines that were kept."""
-        return sum(layer.kept for layer in self._layers)
 
     def note_items(self, items: Iterable[bytes]) -> None:
         """The keys of all items that exist or will, ascending."""

@@ -17,6 +17,8 @@ _LINE = 500
 """Bytes of a record's line, roughly: those of a polygon."""
 _OF_FREE_DISK = 8
 """Other things need room, too: rows, the ledger, and the lines of records that have to be read again."""
+_TOGETHER = 256
+"""Lines that are written at once: no more than a processor's nearest caches hold."""
 _FILE = 48
 """A place is the number of a file, then 48 bits of offset: the reading processes write a file each."""
 
@@ -32,12 +34,13 @@ class LineFile:
     def append(self, lines: list[bytes]) -> int | None:
         """The place at which they begin; None where the disk takes no more: they are read again, then."""
         begin = self._end
-        left = memoryview(b"".join(lines))
         try:
-            while left:
-                written = self._file.write(left)
-                self._end += written
-                left = left[written:]
+            for first in range(0, len(lines), _TOGETHER):
+                left = memoryview(b"".join(lines[first : first + _TOGETHER]))
+                while left:
+                    written = self._file.write(left)
+                    self._end += written
+                    left = left[written:]
         except OSError:
             return None
         return (self._number << _FILE) + begin

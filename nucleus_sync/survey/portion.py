@@ -21,7 +21,7 @@ from nucleus_sync.records.scene import LidarScene, VideoScene
 from nucleus_sync.sources.reader import Pick, Reader
 
 TOGETHER = 4096
-_AT_ONCE = 32
+AT_ONCE = 32
 """Records that are hashed and written while they still lie in a processor's nearest cache."""
 Types = tuple[tuple[str, str], ...]
 """Metadata keys with `text` or `number`, of one record."""
@@ -99,44 +99,57 @@ def portions(
     most: int = TOGETHER,
 ) -> Iterator[Portion]:
     """Cut tagged records into portions; `problems` is what the reader reports to, where that goes with the portion."""
-    records, found = iter(records), _Found()
-    while some := list(islice(records, min(_AT_ONCE, most - len(found.rows)))):
-        found.take(some, taxonomies, is_kept=keep_lines is not None)
-        if len(found.rows) == most:
-            yield found.portion(keep_lines, problems)
-            found = _Found()
-    yield found.portion(keep_lines, problems)
+    records = iter(records)
+    while True:
+        rows: list[Any] = []
+        found = Findings(taxonomies, is_kept=keep_lines is not None)
+        while some := list(islice(records, min(AT_ONCE, most - len(rows)))):
+            tags, own = zip(*some, strict=True)
+            rows += tags
+            found.take(own)
+        start, sizes = _put_away(found.lines, keep_lines) or (0, [0] * len(rows))
+        types = [found.types.get(number, _NO_TYPES) for number in range(len(rows))]
+        remote = [number in found.remote for number in range(len(rows))]
+        said = problems[:]
+        problems.clear()
+        yield Portion(rows, found.contents, sizes, start, types, remote, found.wrong, found.names, said)
+        if len(rows) < most:
+            return
 
 
-class _Found:
-    """A portion that is growing. What most records lack is kept by their numbers."""
+def _put_away(lines: list[bytes], keep_lines: KeepLines | None) -> tuple[int, list[int]] | None:
+    start = keep_lines(lines) if keep_lines is not None and any(lines) else None
+    return None if start is None else (start, list(map(len, lines)))
 
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
+
+class Findings:
+    """What is found out about records that are taken one after the other. What most lack is kept by their numbers."""
+
+    def __init__(self, taxonomies: Mapping[str, Collection[str]], *, is_kept: bool) -> None:
+        """`is_kept`: lines are wanted."""
         self.contents: list[bytes] = []
         self.lines: list[bytes] = []
+        """Empty ones for files that are uploaded."""
         self.types: dict[int, Types] = {}
         self.remote: set[int] = set()
         self.wrong: list[tuple[int, str, str]] = []
         self.names: set[tuple[str, ...]] = set()
+        self._taxonomies = taxonomies
+        self._is_kept = is_kept
 
-    def take(
-        self, some: Sequence[tuple[Any, Record]], taxonomies: Mapping[str, Collection[str]], *, is_kept: bool
-    ) -> None:
-        """Add records with their tags."""
-        first = len(self.rows)
-        tags, records = zip(*some, strict=True)
-        self.rows += tags
+    def take(self, records: Sequence[Record]) -> None:
+        """Add the next few, `AT_ONCE` at best."""
+        first = len(self.contents)
         self.contents += map(content_hash, records)
         kinds = set(map(type, records))
-        if is_kept and kinds.isdisjoint(_UPLOADED):
+        if self._is_kept and kinds.isdisjoint(_UPLOADED):
             self.lines += map(sent_line, records)
-        elif is_kept:
+        elif self._is_kept:
             self.lines += [b"" if record.__class__ in _UPLOADED else sent_line(record) for record in records]
         if not kinds <= _SHAPES or any(map(_METADATA, records)):  # most shapes have none
-            self._note(records, first, taxonomies)
+            self._note(records, first)
 
-    def _note(self, records: Sequence[Any], first: int, taxonomies: Mapping[str, Collection[str]]) -> None:
+    def _note(self, records: Sequence[Any], first: int) -> None:
         """Note what is to be known of records beside their content."""
         for number, record in enumerate(records, first):
             kind = record.__class__
@@ -146,25 +159,8 @@ class _Found:
                     self.names.add(tuple(metadata))
             if kind in _REMOTE or (kind is LocalItem and record.is_staged):
                 self.remote.add(number)
-            elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, taxonomies)):
+            elif (kind is Category or kind is MultiCategory) and (wrong := foreign_label(record, self._taxonomies)):
                 self.wrong.append((number, *wrong))
-
-    def portion(self, keep_lines: KeepLines | None, problems: list[Problem]) -> Portion:
-        """All of it, with its lines put away; `problems` begins anew."""
-        count = len(self.rows)
-        types, remote = [_NO_TYPES] * count, [False] * count
-        for number, each in self.types.items():
-            types[number] = each
-        for number in self.remote:
-            remote[number] = True
-        said = problems[:]
-        problems.clear()
-        start, sizes = self._put_away(keep_lines)
-        return Portion(self.rows, self.contents, sizes, start, types, remote, self.wrong, self.names, said)
-
-    def _put_away(self, keep_lines: KeepLines | None) -> tuple[int, list[int]]:
-        start = keep_lines(self.lines) if keep_lines is not None and any(self.lines) else None
-        return (0, [0] * len(self.rows)) if start is None else (start, list(map(len, self.lines)))
 
 
 def _metadata(record: Any) -> dict[str, Any]:

@@ -46,8 +46,6 @@ class Layer(NamedTuple):
     """Where the parts begin, and where the last one ends."""
     firsts: list[bytes]
     """The first key of each part."""
-    kept: int = 0
-    """Bytes of the lines that were kept with the rows."""
 
     def piece(self, low: bytes, high: bytes | None) -> Piece | None:
         """The parts that may hold keys from `low` on and before `high`."""
@@ -67,8 +65,8 @@ class Shelf:
         self._number = number
         self._end = self._file.tell()
 
-    def lay(self, parts: Iterable[list[Row]], kept: int = 0) -> Layer:
-        """Write rows that begin with their keys and come in ascending order; `kept` bytes of lines go with them."""
+    def lay(self, parts: Iterable[list[Row]]) -> Layer:
+        """Write rows that begin with their keys and come in ascending order."""
         edges, firsts = [self._end], []
         for part in parts:
             self._file.write(packed := marshal.dumps(part, WITHOUT_REFERENCES))
@@ -76,7 +74,7 @@ class Shelf:
             firsts.append(part[0][0])
         self._file.flush()
         self._end = edges[-1]
-        return Layer(self._number, edges, firsts, kept)
+        return Layer(self._number, edges, firsts)
 
     def put(self, content: bytes) -> Slot:
         """Write something else."""

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import pickle
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
+from operator import add, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nucleus_sync.records.key import UNNUMBERED
 from nucleus_sync.records.problem import Problem, Severity
-from nucleus_sync.records.record import Kind, Record
+from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import StretchedReader
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.portion import KeepLines, Portion, Types, portions
+from nucleus_sync.survey.portion import AT_ONCE, Findings, KeepLines, Types
 from nucleus_sync.survey.shelves import PART, Layer, Shelf, Slot
-from nucleus_sync.survey.span import REMARK, REMOTE, UNSENT, put_away
+from nucleus_sync.survey.span import REMARK, REMOTE, SIZE, UNSENT, put_away
 
 _LAYER = 16_384
-_READ = 5
-"""Values of a row that was read along, with its line; after a stretch that was only scanned, no line is of use."""
+_RECORD = itemgetter(3)
 Said = list[tuple[bytes, Problem]]
 """Problems with the places of the records that they are about."""
+
+
+class _Columns(NamedTuple):
+    """Of the records of a stretch, as they were seen."""
+
+    keys: list[bytes]
+    raws: list[bytes]
+    places: list[bytes]
 
 
 class Shelved(NamedTuple):
@@ -39,6 +47,8 @@ class Shelved(NamedTuple):
     types: Sequence[tuple[Types, bytes]] = ()
     """Sorts of metadata, each with the place of the first record that has it."""
     names: Collection[tuple[str, ...]] = ()
+    kept: int = 0
+    """Bytes of lines that were kept."""
     is_plain: bool = True
     """Whether nothing else than remarks stands against sending the records as they are."""
 
@@ -56,7 +66,7 @@ class Shelving:
         problems: list[Problem] = []
         rows = [(key, raw, prefix + at) for key, raw, at in reader.scan_stretch(kind, part, problems.append)]
         self._rows += rows
-        return Shelved(problems, len(rows), self._full_layers(), _have_no_ids(rows))
+        return Shelved(problems, len(rows), self._full_layers(), _have_no_ids([row[0] for row in rows]))
 
     def read(
         self,
@@ -72,31 +82,39 @@ class Shelving:
         problems: list[Problem] = []
         said: Said = []
         unsent: list[Row] = []
-        lines: list[bytes] = []
-
-        def found() -> Iterator[tuple[Row, Record]]:
-            both = reader.scan_and_read(kind, part, problems.append, lambda at, what: said.append((prefix + at, what)))
-            for key, raw, locator, record in both:
-                if record is None:
-                    unsent.append((key, raw, prefix + locator, UNSENT, b""))
-                else:
-                    yield (key, raw, prefix + locator), record
-
-        def put_away(found: list[bytes]) -> int:
-            lines.extend(found)
-            return 0
-
-        portion = next(portions(found(), taxonomies, put_away if keep else None, [], most=sys.maxsize))
-        lines = lines or [b""] * len(portion.rows)
-        rows = _rows(portion, lines, said)
-        numbers = _have_no_ids(rows) or _have_no_ids(unsent)
+        seen, found = _Columns([], [], []), Findings(taxonomies, is_kept=keep)
+        both = reader.scan_and_read(kind, part, problems.append, lambda at, what: said.append((prefix + at, what)))
+        while some := list(islice(both, AT_ONCE)):
+            if not all(map(_RECORD, some)):
+                unsent += [(key, raw, prefix + at, UNSENT, 0, 0) for key, raw, at, record in some if record is None]
+                some = [each for each in some if each[-1] is not None]
+                if not some:
+                    continue
+            keys, raws, locators, records = zip(*some, strict=True)
+            found.take(records)
+            seen.keys.extend(keys)
+            seen.raws.extend(raws)
+            seen.places.extend(map(prefix.__add__, locators))
+        numbers = _have_no_ids(seen.keys) or _have_no_ids([row[0] for row in unsent])
+        is_whole = not keep or all(found.lines)
+        types = [(each, seen.places[number]) for each, number in _first_numbers(found.types).items()]
+        rows = self._with_lines(seen, found, _marks(seen.places, found.remote, said))
         self._rows += rows
         self._rows += unsent
         return Shelved(
-            problems, len(rows) + len(unsent), self._full_layers(), numbers,
-            self._shelf.put(pickle.dumps(said)) if said else None, _first_types(portion), portion.names,
-            is_plain=not portion.wrong and (not keep or all(lines)) and not (numbers and reader.says_numbers),
+            problems, len(seen.keys) + len(unsent), self._full_layers(), numbers,
+            self._shelf.put(pickle.dumps(said)) if said else None, types, found.names, sum(map(SIZE, rows)),
+            is_plain=not found.wrong and is_whole and not (numbers and reader.says_numbers),
         )  # fmt: skip
+
+    def _with_lines(self, seen: _Columns, found: Findings, marks: list[int]) -> list[Row]:
+        """The rows in ascending order; in that their lines are put away, so that those of a span lie together."""
+        keys, stamps = seen.keys, list(map(add, seen.raws, found.contents))
+        columns: list[list[Any]] = [keys, stamps, seen.places, marks, found.lines or [b""] * len(keys)]
+        if keys != sorted(keys):
+            order = sorted(range(len(keys)), key=keys.__getitem__)
+            columns = [[column[number] for number in order] for column in columns]
+        return put_away(columns, self._keep)
 
     def _full_layers(self) -> list[Layer]:
         return [self._layer()] if len(self._rows) >= _LAYER else []
@@ -107,39 +125,31 @@ class Shelving:
 
     def _layer(self) -> Layer:
         rows, self._rows = self._rows, []
-        rows.sort()  # before their lines are written, so that those of a span lie together
-        kept = 0
-        if all(len(row) == _READ for row in rows):
-            rows = put_away(rows, self._keep)
-            kept = sum(row[-1] for row in rows)
-        return self._shelf.lay((rows[start : start + PART] for start in range(0, len(rows), PART)), kept)
+        rows.sort()
+        return self._shelf.lay(rows[start : start + PART] for start in range(0, len(rows), PART))
 
     def close(self) -> None:
         """Read nothing more."""
         self._shelf.close()
 
 
-def _have_no_ids(rows: list[Row]) -> bool:
+def _have_no_ids(keys: list[bytes]) -> bool:
     """Whether there is one that has none."""
-    return UNNUMBERED in b"\n".join([row[0] for row in rows])
+    return UNNUMBERED in b"\n".join(keys)
 
 
-def _rows(portion: Portion, lines: list[bytes], said: Said) -> list[Row]:
-    """Rows with their lines. Findings and images that Nucleus reads leave their marks."""
-    if not said and not any(portion.remote):
-        return [
-            (key, raw + content, place, 0, line)
-            for (key, raw, place), content, line in zip(portion.rows, portion.contents, lines, strict=True)
-        ]
+def _marks(places: list[bytes], remote: Collection[int], said: Said) -> list[int]:
+    """Findings and images that Nucleus reads leave their marks."""
     flagged = {place for place, problem in said if problem.severity is Severity.FINDING and problem.key is not None}
-    return [
-        (key, raw + content, place, REMARK * (place in flagged) + REMOTE * is_remote, line)
-        for (key, raw, place), content, line, is_remote in zip(
-            portion.rows, portion.contents, lines, portion.remote, strict=True
-        )
-    ]
+    if not flagged and not remote:
+        return [0] * len(places)
+    return [REMARK * (place in flagged) + REMOTE * (number in remote) for number, place in enumerate(places)]
 
 
-def _first_types(portion: Portion) -> list[tuple[Types, bytes]]:
-    sorts = [each for each in dict.fromkeys(portion.types) if each]
-    return [(each, portion.rows[portion.types.index(each)][2]) for each in sorts]
+def _first_numbers(types: Mapping[int, Types]) -> dict[Types, int]:
+    """Sorts of metadata, each with the number of the first record that has it."""
+    found: dict[Types, int] = {}
+    for number, each in types.items():
+        if each:
+            found.setdefault(each, number)
+    return found

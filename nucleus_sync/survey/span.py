@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
 from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, SEPARATOR, UNNUMBERED
@@ -21,7 +22,8 @@ REMARK, UNSENT, REMOTE = 1, 2, 4
 _KEY, _STAMP, _PLACE, _MARKS, _AT, _SIZE = range(6)
 """A row on a shelf: key, stamp, place, marks, where its line is kept, and how many bytes it has: 0 if it isn't kept."""
 _LINE = _AT
-"""In a row that isn't on a shelf yet: the line itself, with its end."""
+"""While records get their numbers: the line itself, with its end."""
+SIZE, _PLACE_OF_LINE = itemgetter(_SIZE), itemgetter(_AT)
 _ID = b'"annotation_id":"%b"'
 # Nothing before it can hold these bytes: in a text the quotes would be escaped.
 _PROVISIONAL_ID = _ID % PROVISIONAL
@@ -80,6 +82,8 @@ class Finisher:
         `stand_alone` where these are items that others ask for; `has_lines` where they are to be sent.
         """
         rows = self._shelves.as_laid(span.pieces, span.low, span.high)
+        if has_lines:
+            rows.sort(key=_PLACE_OF_LINE)  # lines that lie together are read together
         if repeats(rows) or span.lost_items(rows, self._shelves):
             return None
         renamed: list[tuple[bytes, bytes]] = []
@@ -110,7 +114,7 @@ class Finisher:
         """With numbers, lines are others: they are written once more."""
         lines = self._written.each([row[_AT] for row in rows], [row[_SIZE] for row in rows])
         numbered = _with_numbers(sorted((*row[:_AT], line) for row, line in zip(rows, lines, strict=True)))
-        return put_away(numbered, self._keep)
+        return put_away(([row[value] for row in numbered] for value in range(_LINE + 1)), self._keep)
 
     def close(self) -> None:
         """Write and read nothing more."""
@@ -119,17 +123,17 @@ class Finisher:
         self._written.close()
 
 
-def put_away(rows: Sequence[Row], keep: KeepLines) -> list[Row]:
-    """The rows as they lie on a shelf, with their lines put where they are kept, one behind the other."""
-    lines = [row[_LINE] for row in rows]
+def put_away(columns: Iterable[list[Any]], keep: KeepLines) -> list[Row]:
+    """Keys, stamps, places, marks and lines as the rows of a shelf.
+
+    Lines, if there are any, are put where they are kept, one behind the other.
+    """
+    *values, lines = columns
     start = keep(lines) if any(lines) else None
     if start is None:
-        return [(*row[:_LINE], 0, 0) for row in rows]
+        return list(zip(*values, repeat(0), repeat(0), strict=False))
     sizes = list(map(len, lines))
-    return [
-        (key, stamp, place, marks, at, size)
-        for (key, stamp, place, marks, _), at, size in zip(rows, accumulate(sizes, initial=start), sizes)  # noqa: B905
-    ]
+    return list(zip(*values, accumulate(sizes, initial=start), sizes, strict=False))
 
 
 def _with_numbers(rows: Sequence[Row]) -> list[Row]:
