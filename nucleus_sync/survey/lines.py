@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from itertools import accumulate
-from operator import add
 from pathlib import Path
 
 from nucleus_sync.survey.scratch_files import ScratchFiles
@@ -48,33 +45,6 @@ class LineFile:
     def close(self) -> None:
         """Nothing more is added."""
         self._file.close()
-
-
-class WrittenLines:
-    """The files of all writers, for reading."""
-
-    def __init__(self, folder: Path) -> None:
-        self._files = ScratchFiles(folder, _NAME)
-
-    def each(self, places: Sequence[int], sizes: Sequence[int]) -> list[bytes]:
-        """The lines of these sizes at these places; those that lie behind each other are read together."""
-        found: list[bytes] = []
-        first, ends = 0, list(map(add, places, sizes))
-        for number in range(1, len(places) + 1):
-            if number == len(places) or places[number] != ends[number - 1]:
-                found += self._neighbours(places[first], sizes[first:number])
-                first = number
-        return found
-
-    def _neighbours(self, place: int, sizes: Sequence[int]) -> list[bytes]:
-        size = sum(sizes)
-        text = self._files.at(place >> _FILE, place & (1 << _FILE) - 1, size) if size else b""  # of none, no file
-        edges = accumulate(sizes, initial=0)
-        return [text[start : start + size] for start, size in zip(edges, sizes)]  # noqa: B905  (one edge more)
-
-    def close(self) -> None:
-        """Read nothing more."""
-        self._files.close()
 
 
 class KeptLines:

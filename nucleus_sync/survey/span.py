@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import accumulate, repeat
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, RAW_SIZE
 from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, SEPARATOR, UNNUMBERED
 from nucleus_sync.spool import Block, BlockFile, Row
 from nucleus_sync.survey.change import CREATE, digest_of_new
-from nucleus_sync.survey.lines import WrittenLines
 from nucleus_sync.survey.numbering import numbered
 from nucleus_sync.survey.portion import KeepLines
 from nucleus_sync.survey.shelves import Piece, Shelves
@@ -20,10 +18,11 @@ from nucleus_sync.survey.shelves import Piece, Shelves
 REMARK, UNSENT, REMOTE = 1, 2, 4
 """Marks of a row: there is a finding; it is not sent; Nucleus reads an image from a URL for it."""
 _KEY, _STAMP, _PLACE, _MARKS, _AT, _SIZE = range(6)
-"""A row on a shelf: key, stamp, place, marks, where its line is kept, and how many bytes it has: 0 if it isn't kept."""
-_LINE = _AT
-"""While records get their numbers: the line itself, with its end."""
-SIZE, _PLACE_OF_LINE = itemgetter(_SIZE), itemgetter(_AT)
+"""A row on a shelf: key, stamp, place, marks, where its line is kept, and how many bytes it has: 0 if it isn't kept.
+
+In a stretch with records that wait for their numbers, the line itself stands in place of where it is kept.
+"""
+_PLACE_OF_LINE = itemgetter(_AT)
 _ID = b'"annotation_id":"%b"'
 # Nothing before it can hold these bytes: in a text the quotes would be escaped.
 _PROVISIONAL_ID = _ID % PROVISIONAL
@@ -74,7 +73,6 @@ class Finisher:
         self._file = BlockFile(folder / f"changes-{number}")
         self._keep = keep
         self._shelves = Shelves(folder)
-        self._written = WrittenLines(folder)
 
     def finished(self, span: Span, *, stand_alone: bool, has_lines: bool) -> Finished | None:
         """None where somebody has to look at the records one by one: keys that repeat, items that aren't there.
@@ -82,18 +80,18 @@ class Finisher:
         `stand_alone` where these are items that others ask for; `has_lines` where they are to be sent.
         """
         rows = self._shelves.as_laid(span.pieces, span.low, span.high)
-        if has_lines:
-            rows.sort(key=_PLACE_OF_LINE)  # lines that lie together are read together
         if repeats(rows) or span.lost_items(rows, self._shelves):
             return None
         renamed: list[tuple[bytes, bytes]] = []
         kept = 0
         if span.numbers:
-            rows = self._with_numbers(rows)
-            kept = sum(row[_SIZE] for row in rows)
+            rows = _with_numbers(sorted(rows))
             if repeats(rows):
                 return None
+            rows, kept = _put_away(rows, self._keep)
             renamed = [(row[_PLACE], row[_KEY]) for row in rows if row[_MARKS] & (REMARK | UNSENT)]
+        elif has_lines:
+            rows.sort(key=_PLACE_OF_LINE)  # lines that lie together are sent together
         sent = _sound(rows) if any(row[_MARKS] & (REMARK | UNSENT) for row in rows) else rows
         if not has_lines:
             sent = sorted(sent)
@@ -110,30 +108,30 @@ class Finisher:
             renamed,
         )
 
-    def _with_numbers(self, rows: Sequence[Row]) -> list[Row]:
-        """With numbers, lines are others: they are written once more."""
-        lines = self._written.each([row[_AT] for row in rows], [row[_SIZE] for row in rows])
-        numbered = _with_numbers(sorted((*row[:_AT], line) for row, line in zip(rows, lines, strict=True)))
-        return put_away(([row[value] for row in numbered] for value in range(_LINE + 1)), self._keep)
-
     def close(self) -> None:
         """Write and read nothing more."""
         self._file.close()
         self._shelves.close()
-        self._written.close()
 
 
-def put_away(columns: Iterable[list[Any]], keep: KeepLines) -> list[Row]:
-    """Keys, stamps, places, marks and lines as the rows of a shelf.
-
-    Lines, if there are any, are put where they are kept, one behind the other.
-    """
-    *values, lines = columns
+def _put_away(rows: list[Row], keep: KeepLines) -> tuple[list[Row], int]:
+    """The rows with the lines that came along put where lines are kept, and how many bytes these have."""
+    lines = [row[_AT] for row in rows if row[_AT].__class__ is bytes]
+    if not lines:
+        return rows, 0
     start = keep(lines) if any(lines) else None
     if start is None:
-        return list(zip(*values, repeat(0), repeat(0), strict=False))
-    sizes = list(map(len, lines))
-    return list(zip(*values, accumulate(sizes, initial=start), sizes, strict=False))
+        return [(*row[:_AT], 0, 0) for row in rows], 0
+    found, at = [], start
+    for row in rows:
+        key, stamp, place, marks, line, size = row
+        if line.__class__ is bytes:
+            size = len(line)
+            found.append((key, stamp, place, marks, at, size))
+            at += size
+        else:
+            found.append(row)
+    return found, at - start
 
 
 def _with_numbers(rows: Sequence[Row]) -> list[Row]:
@@ -143,7 +141,7 @@ def _with_numbers(rows: Sequence[Row]) -> list[Row]:
     """
     found: list[Row] = []
     before, number = b"", 0
-    for key, stamp, place, marks, line in rows:
+    for key, stamp, place, marks, line, size in rows:
         item, _, rest = key.partition(SEPARATOR)
         if rest[:1] != _NO_ID:
             return _numbered_beside(rows)
@@ -151,7 +149,7 @@ def _with_numbers(rows: Sequence[Row]) -> list[Row]:
             _sort_last(found, number)
             before, number = item, 0
         own = b"%d" % number
-        found.append((item + ANNOTATION + own, stamp, place, marks, line.replace(_PROVISIONAL_ID, _ID % own, 1)))
+        found.append((item + ANNOTATION + own, stamp, place, marks, line.replace(_PROVISIONAL_ID, _ID % own, 1), size))
         number += 1
     _sort_last(found, number)
     return found
@@ -165,11 +163,11 @@ def _sort_last(rows: list[Row], count: int) -> None:
 
 def _numbered_beside(rows: Sequence[Row]) -> list[Row]:
     found = []
-    for key, stamp, place, marks, line, before in numbered([(*row, row[_KEY]) for row in rows], no_twins):
+    for key, stamp, place, marks, line, size, before in numbered([(*row, row[_KEY]) for row in rows], no_twins):
         own = line
         if before is not key:
             own = line.replace(_PROVISIONAL_ID, _ID % key.partition(ANNOTATION)[2], 1)
-        found.append((key, stamp, place, marks, own))
+        found.append((key, stamp, place, marks, own, size))
     return found
 
 

@@ -15,7 +15,8 @@ NAMED = st.builds(annotation_key, st.sampled_from("abc"), st.sampled_from(["0", 
 
 def _row(key: bytes) -> Row:
     own = b"0" if b"\x00~" in key else key.partition(b"\x00a")[2]
-    return key, b"stamp", b"place of " + key, 0, b'{"annotation_id":"%b","label":"x"}\n' % own
+    line = b'{"annotation_id":"%b","label":"x"}\n' % own
+    return key, b"stamp", b"place of " + key, 0, line, len(line)
 
 
 @given(st.sets(KEYS, max_size=60), st.sets(NAMED, max_size=3))
