@@ -151,7 +151,8 @@ class CocoReader:
     def _labels(self) -> Labels:
         from nucleus_sync.records.fingerprint import seed_of
         from nucleus_sync.sources.coco_categories import categories_of
-        from nucleus_sync.sources.coco_labels import Labels, Naming, Rules
+        from nucleus_sync.sources.coco_labels import Labels, Rules
+        from nucleus_sync.sources.coco_naming import Naming
         from nucleus_sync.sources.coco_shape import Shaping
         from nucleus_sync.sources.template import value_template
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -28,6 +29,14 @@ class Label(Struct, gc=False):
     keypoints: list[float] | None = None
     iscrowd: int | bool | None = None
     score: float | None = None
+
+
+class Keys(Struct, gc=False):
+    """As much of a label as a scan needs."""
+
+    id: Id | None = None
+    image_id: Id | None = None
+    category_id: Id | None = None
 
 
 class Notes:
@@ -64,6 +73,8 @@ class Notes:
         return self
 
 
+has_two_lists = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[").search
+"""Finds something in the bytes of every label of two rings: one in which it does is decoded to see how many it has."""
 strictly = msgspec.json.Decoder(Label).decode
 """Raises msgspec.DecodeError or UnicodeDecodeError where a value has another shape than COCO's."""
 
@@ -113,6 +124,13 @@ def named(value: Any) -> str:
             return f"a list of {len(value)}"
         case _:
             return "an object"
+
+
+def storable(text: str) -> str:
+    """An id that UTF-8 and keys can hold: lone surrogates and NULs are replaced by their escapes."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def quoted_id(value: Id) -> str:

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from xxhash import xxh3_64_digest
 
 from nucleus_sync.errors import SourceError
 from nucleus_sync.records.annotation import Annotation
 from nucleus_sync.records.fingerprint import LOOK_AGAIN, raw_hash
-from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, UNNUMBERED, annotation_key
-from nucleus_sync.records.problem import Problem, Report, Severity, Where
+from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, UNNUMBERED
+from nucleus_sync.records.problem import Report, Severity
 from nucleus_sync.records.record import Record
 from nucleus_sync.sources.coco_categories import Category
+from nucleus_sync.sources.coco_homeless import Homeless
 from nucleus_sync.sources.coco_label import (
     Id,
+    Keys,
     Label,
     Notes,
+    has_two_lists,
     leniently,
     missing_geometry,
-    named,
     plain_id,
-    quoted_id,
+    storable,
     strictly,
 )
+from nucleus_sync.sources.coco_naming import Naming
 from nucleus_sync.sources.coco_order import order_of, part_key
 from nucleus_sync.sources.coco_plain import plain_record
 from nucleus_sync.sources.coco_shape import Frame, Shaping, part_count, record_of
-from nucleus_sync.sources.image_table import ImageTable, State
+from nucleus_sync.sources.image_table import ImageTable
+from nucleus_sync.sources.json_fetch import Fetch
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.reader import Pick, Say, Seen, SeenAndRead
@@ -43,53 +46,17 @@ from nucleus_sync.sources.template import FieldError, Template
 LOCATOR = struct.Struct(">QIQH")
 """Offset, length, index and ring of an element."""
 
-_BLOCK = 256 * 1024
 TOGETHER = 4096
 """Labels or images in a stretch, about."""
 _MOST_PARTS = 0xFFFF
-_TWO_LISTS = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*\[")
-"""What is in every label of two rings: one that holds it is decoded to see how many rings it has."""
 _PROVISIONAL = PROVISIONAL.decode()
 _ONE: Sequence[int] = (0,)
 _CROWD = {"iscrowd": 1}
 _decoded_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 MakeMetadata = Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-class _Keys(Struct, gc=False):
-    """As much of a label as a scan needs."""
-
-    id: Id | None = None
-    image_id: Id | None = None
-    category_id: Id | None = None
-
-
-_keys = msgspec.json.Decoder(_Keys).decode
-_NO_KEYS = _Keys()
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """How people call the records of a file."""
-
-    source: str
-    noun: str
-    """`annotation` or `result`."""
-    file: str
-    section: str
-    """`annotations`, or empty for a list that is the whole file."""
-
-    def where(self, index: int) -> Where:
-        """The place of an element."""
-        return Where(self.file, f"{self.section}[{index}]")
-
-    def record(self, own: object, index: int, part: int = 0) -> str:
-        """An element as its author would call it."""
-        ring = f", ring {part + 1}" if part else ""
-        if self.noun == "result" and own is None:
-            return f"result {index + 1} (index {index}){ring}"
-        return f"{self.noun} {own}{ring}" if own is not None else f"{self.noun} at index {index}{ring}"
+_keys = msgspec.json.Decoder(Keys).decode
+_NO_KEYS = Keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +83,11 @@ class Labels:
 
     def scan(self, report: Report, which: range | None = None) -> Iterator[Seen]:
         """Plain tuples in the shape of Seen: of all labels, or of those in some windows."""
-        pack, two_lists = LOCATOR.pack, _TWO_LISTS.search
+        pack = LOCATOR.pack
         may_have_rings = self.rules.shaping.geometry in (None, "polygon")
         for _, raw, offset, length, index, _, category, digest, key, _ in self._homed(_keys, report, which):
             yield key, digest, pack(offset, length, index, 0)  # type: ignore[misc]
-            if may_have_rings and two_lists(raw):
+            if may_have_rings and has_two_lists(raw):
                 for part in range(1, self._parts(raw, offset, category)):
                     yield part_key(key, part), digest, pack(offset, length, index, part)  # type: ignore[misc]
 
@@ -171,6 +138,7 @@ class Labels:
         find_image, find_category = images.sound_place, self.categories.get
         names, starts, seeds = images.names, images.starts, images.seeds
         is_templated = self.rules.annotation_id is not None
+        homeless = Homeless(images, self.categories, self.naming, has_own_ids=not is_templated)
         image_id: Id | None = None
         place, prefix, image_seed = -1, b"", 0
         for window in self.document.windows(self.section, which):
@@ -186,7 +154,7 @@ class Labels:
                     image_seed = seeds[place] if place >= 0 else 0
                 category = find_category(keys.category_id)
                 if place < 0 or category is None:
-                    self._report_homeless(keys, raw, offset, index, report)
+                    report(homeless.problem(keys, raw, self.document.decoded(raw, offset), index))
                     continue
                 digest = hashed(raw, image_seed ^ category.seed)
                 if digest == LOOK_AGAIN:
@@ -203,12 +171,12 @@ class Labels:
                     key = made
                 yield keys, raw, offset, length, index, place, category, digest, key, prefix
 
-    def _lenient_keys(self, raw: bytes, offset: int) -> _Keys:
+    def _lenient_keys(self, raw: bytes, offset: int) -> Keys:
         element = self.document.decoded(raw, offset)
         if not isinstance(element, dict):
             return _NO_KEYS
         own, image_id, category_id = (plain_id(element.get(name)) for name in ("id", "image_id", "category_id"))
-        return _Keys(own, image_id, category_id)
+        return Keys(own, image_id, category_id)
 
     def _parts(self, raw: bytes, offset: int, category: Category) -> int:
         label = self.decoded(raw, offset, Notes())
@@ -216,7 +184,7 @@ class Labels:
 
     def _key(
         self,
-        keys: _Keys | Label,
+        keys: Keys | Label,
         raw: bytes,
         offset: int,
         index: int,
@@ -231,71 +199,17 @@ class Labels:
             if keys.id is None or keys.id == "":
                 label = keys if keys.__class__ is Label else self.decoded(raw, offset, Notes())
                 return item + UNNUMBERED + order_of(label, category, digest)
-            return prefix + _storable(str(keys.id)).encode()
+            return prefix + storable(str(keys.id)).encode()
         try:
             fields = _fields(self.document.decoded(raw, offset), category, item.decode())
-            return prefix + _storable(template.render(fields)).encode()
+            return prefix + storable(template.render(fields)).encode()
         except FieldError as error:
-            report(self._problem(self.naming.record(keys.id, index), index, "annotation_id can't be made", str(error)))
-            return None
-
-    def _report_homeless(self, keys: _Keys, raw: bytes, offset: int, index: int, report: Report) -> None:
-        """Report a label without a sound image or category."""
-        element = self.document.decoded(raw, offset)
-        name = self.naming.record(keys.id, index)
-        if not isinstance(element, dict):
-            report(self._problem(name, index, "not an object", f"is {named(element)}, not an object"))
-            return
-        said = [*self._image_words(keys, element), *self._category_words(keys, element)]
-        fix = next((fix for _, _, fix in said if fix), None)
-        details, key = "; ".join(detail for _, detail, _ in said), self._meant_key(keys, raw)
-        problem = self._problem(name, index, said[0][0], details, key=key, fix=fix)
-        report(replace(problem, unknown=tuple(self._unknown_ids(keys))))
-
-    def _meant_key(self, keys: _Keys, raw: bytes) -> bytes | None:
-        """The key that a label would have, so that its record isn't taken for gone; None where it can't be told."""
-        place, own = self.images.place(keys.image_id), keys.id
-        if place is None or own is None or own == "" or self.rules.annotation_id or _TWO_LISTS.search(raw):
-            return None
-        is_told = self.images.states[place] in (State.SOUND, State.MISSING)
-        return annotation_key(self.images.called(place), _storable(str(own))) if is_told else None
-
-    def _unknown_ids(self, keys: _Keys) -> Iterator[tuple[str, Id]]:
-        if keys.image_id is not None and keys.image_id not in self.images:
-            yield "image_id", keys.image_id
-        if keys.category_id is not None and keys.category_id not in self.categories:
-            yield "category_id", keys.category_id
-
-    def _image_words(self, keys: _Keys, element: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
-        image_id = keys.image_id
-        if image_id is None:
-            yield from _no_id("image_id", element)
-            return
-        place = self.images.place(image_id)
-        if place is None:
-            twin = self.images.twin(image_id)
-            detail, fix = f"image_id {quoted_id(image_id)} is not in images: no such image", None
-            if twin is not None:
-                kinds = ("text", "number") if isinstance(image_id, str) else ("number", "text")
-                detail += f"; it is a {kinds[0]}, and an image {quoted_id(twin)} ({kinds[1]}) exists"
-                fix = "write both ids the same way, with quotes or without"
-            yield "image_id is not in images", detail, fix
-        elif self.images.states[place] == State.AMBIGUOUS:
-            sharers = ", ".join(self.images.sharers[image_id])
-            yield "image_id is ambiguous", f"image_id {image_id} is ambiguous: images {sharers} share it", None
-        elif self.images.states[place]:
-            reason = self.images.reason(place)
-            yield "its image is missing", f"its image is missing: {reason}" if reason else "its image is missing", None
-
-    def _category_words(self, keys: _Keys, element: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
-        if keys.category_id is None:
-            yield from _no_id("category_id", element)
-        elif keys.category_id not in self.categories:
-            yield (
-                "category_id is not in categories",
-                f"category_id {quoted_id(keys.category_id)} is not in categories",
-                None,
+            report(
+                self.naming.problem(
+                    self.naming.record(keys.id, index), index, "annotation_id can't be made", str(error)
+                )
             )
+            return None
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -304,7 +218,7 @@ class Labels:
         images = self.images
         names, starts, seeds = images.names, images.starts, images.seeds
         find_image, find_category = images.sound_place, self.categories.get
-        fetch, unpack, notes = _Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
+        fetch, unpack, notes = Fetch(self.document).bytes_at, LOCATOR.unpack, Notes()
         image_id: Id | None = None
         place, own_at, reference_id, width, height, image_seed = -1, 0, "", 0.0, 0.0, 0
         for pick in picks:
@@ -384,26 +298,13 @@ class Labels:
             if not cause:
                 cause, detail = missing_geometry(self.document.decoded(content, offset))
             details = "; ".join(dict.fromkeys([detail, *(each[1] for each in notes.faults[1:])]))
-            report(self._problem(name, index, cause, details, key=key, fix=fix))
+            report(self.naming.problem(name, index, cause, details, key=key, fix=fix))
             return False
         for cause, detail, fix in notes.findings:
-            report(self._problem(name, index, cause, detail, severity=Severity.FINDING, key=key, fix=fix))
+            report(self.naming.problem(name, index, cause, detail, severity=Severity.FINDING, key=key, fix=fix))
         if record is None:
             return False
         return is_sound(record, key, self.naming.source, self.naming.where(index), name, report)
-
-    def _problem(
-        self,
-        record: str,
-        index: int,
-        cause: str,
-        detail: str,
-        *,
-        severity: Severity = Severity.INVALID,
-        key: bytes | None = None,
-        fix: str | None = None,
-    ) -> Problem:
-        return Problem(self.naming.source, self.naming.where(index), record, cause, detail, severity, key, fix)
 
     def _changed(self, index: int) -> NoReturn:
         raise SourceError(
@@ -411,26 +312,6 @@ class Labels:
             where=str(self.naming.where(index)),
             fix="wait until its writer is done, then try again",
         )
-
-
-class _Fetch:
-    """Reads elements of a file in ascending order: neighbours by the block, lonely ones a little at a time."""
-
-    def __init__(self, document: JsonFile) -> None:
-        self._document = document
-        self._start = 0
-        self._block = b""
-
-    def bytes_at(self, offset: int, length: int) -> bytes:
-        """The bytes of one element."""
-        begin = offset - self._start
-        if begin >= 0 and begin + length <= len(self._block):
-            return self._block[begin : begin + length]
-        is_near = 0 <= begin <= len(self._block) + _BLOCK
-        wanted = max(length, _BLOCK if is_near else 0)
-        self._block = self._document.bytes_at(offset, min(wanted, max(length, self._document.size - offset)))
-        self._start = offset
-        return self._block[:length]
 
 
 def _is_surely_sound(record: Any) -> bool:
@@ -447,17 +328,3 @@ def _fields(element: Any, category: Category, reference_id: str) -> dict[str, An
     """What templates over a label may name: its own fields first."""
     own = element if isinstance(element, dict) else {}
     return {"label": category.label, "category": category.label, "reference_id": reference_id, **own}
-
-
-def _no_id(name: str, element: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
-    if element.get(name) is None:
-        yield f"no {name}", f"no {name}", None
-    else:
-        yield f"{name} is no id", f"{name} is {named(element[name])}, not a whole number or a text", None
-
-
-def _storable(text: str) -> str:
-    """An id that UTF-8 and keys can hold: lone surrogates and NULs are replaced by their escapes."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

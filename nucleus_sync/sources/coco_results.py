@@ -13,8 +13,9 @@ from nucleus_sync.records.record import Kind, Record
 from nucleus_sync.sources.coco_categories import categories_of
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_label import Id
-from nucleus_sync.sources.coco_labels import LOCATOR, TOGETHER, Labels, Naming, Rules
+from nucleus_sync.sources.coco_labels import LOCATOR, TOGETHER, Labels, Rules
 from nucleus_sync.sources.coco_masks import Masks
+from nucleus_sync.sources.coco_naming import Naming
 from nucleus_sync.sources.coco_shape import Shaping
 from nucleus_sync.sources.json_slices import JsonFile, Section
 from nucleus_sync.sources.reader import (
