@@ -51,7 +51,8 @@ async def ingest(runtime: Runtime, step: Step, tally: StepTally) -> None:
     most_bytes, most_records = settings.batch.max_bytes, settings.batch.max_records
     if target.is_run_free:
         most_bytes, most_records = min(most_bytes, MOST_BYTES), min(most_records, MOST_RECORDS)
-    cutter = Cutter(changes, runtime.scratch, most_bytes, most_records, runtime.confirmed_early)
+    leave_out = runtime.confirmed_early[step.address]
+    cutter = Cutter(changes, runtime.scratch, most_bytes, most_records, leave_out)
     sender = _Sender(runtime, step, tally, target, settings.concurrency)
     remember_types(runtime, changes)
     await sender.send_all(cutter.batches())
@@ -79,7 +80,7 @@ async def probe(runtime: Runtime, step: Step, tally: StepTally) -> None:
                 where=step.address,
                 fix="check that Nucleus may read the bucket or URL: nucleus-sync errors shows what it said",
             )
-        runtime.confirmed_early.add(change.key)
+        runtime.confirmed_early[step.address].add(change.key)
 
 
 def _only(changes: ChangeSet, key: bytes) -> ChangeSet:

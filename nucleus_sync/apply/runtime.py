@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,8 +68,8 @@ class Runtime:
     """Places of staged files that were opened, by address."""
     images_taken: dict[tuple[str, bytes], Any] = field(default_factory=dict)
     """By dataset and source, whether Nucleus took a new image under a known reference id in this run."""
-    confirmed_early: set[bytes] = field(default_factory=set)
-    """Keys of probes: these few records are in already when their stream is ingested."""
+    confirmed_early: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    """By stream, keys of probes: these few records are in already when it is ingested."""
 
     def nucleus_id(self, address: str) -> str:
         """What Nucleus calls a resource that an earlier step, or an earlier run, has made."""

@@ -7,7 +7,7 @@ from typing import Any
 import nucleus
 import pytest
 
-from .project import Project
+from .project import Project, write_lines
 
 
 def test_all_facts_arrive_and_nothing_is_left_to_do(tiny: Project) -> None:
@@ -111,3 +111,25 @@ def test_the_official_sdk_sees_what_was_applied(applied: Project, client: nucleu
     assert sorted(box.annotation_id for box in found) == ["12", "13"]
     (model,) = client.models
     assert (model.name, model.reference_id) == ("CNN", "cnn")
+
+
+def test_an_item_that_is_probed_in_one_dataset_still_goes_into_another(project: Project) -> None:
+    """The other one has taken images of that source before; while it probes three others, the first is done."""
+
+    def declare(shared: str, **datasets: list[str]) -> None:
+        sources = {name: {"format": "records", "path": f"{name}.jsonl"} for name in ("shared", *"opqr")}
+        for name in sources:
+            items = shared if name == "shared" else name
+            lines = [{"reference_id": item, "image_url": f"https://example.com/{item}"} for item in items]
+            write_lines(project.folder / f"{name}.jsonl", lines)
+        project.declare(
+            sources=sources, datasets={name: {"name": name, "items": items} for name, items in datasets.items()}
+        )
+
+    declare("cd", one=["o"], two=["shared"])
+    project.apply()
+    declare("acd", one=["o", "shared"], two=["shared", "p", "q", "r"])
+    project.apply()
+    for name, rest in (("one", "o"), ("two", "pqr")):
+        assert [item["reference_id"] for item in project.dataset(name)["items"]] == ["a", "c", "d", *rest]
+    project.assert_settled()
