@@ -23,6 +23,8 @@ NOWHERE: Final = -1
 _MOST_REASONS = 10_000
 _IN_MEMORY = 1 << 20
 """Bytes up to which a table is not worth a file."""
+_WRITTEN = 16 << 10
+"""Bytes: Linux keeps what is written at once as one piece, and maps all of it for whoever looks at a part."""
 _PARTS = ("names", "starts", "seeds", "slots", "widths", "heights", "by_position", "states", "ids")
 """Wide values first, so that all of them are aligned."""
 _ID = struct.Struct("=II")
@@ -249,7 +251,10 @@ class TableParts:
         if sum(sizes.values()) <= _IN_MEMORY:
             return ImageTable(b"".join(parts.values()), *said)
         with tempfile.NamedTemporaryFile(dir=scratch, prefix="images-", delete=False) as file:
-            file.writelines(parts.values())
+            for part in parts.values():
+                content = memoryview(part).cast("B")
+                for start in range(0, len(content), _WRITTEN):
+                    file.write(content[start : start + _WRITTEN])
         table = ImageTable(Path(file.name), *said)
         weakref.finalize(table, _remove, file.name)
         return table
