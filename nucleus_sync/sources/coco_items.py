@@ -22,6 +22,7 @@ from nucleus_sync.records.record import Record
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_images import Image, ImageEntries, Place, Plain, add_plain
 from nucleus_sync.sources.coco_item import ItemTemplates, local_item, orientation_words, remote_item, size_note
+from nucleus_sync.sources.coco_naming import Naming
 from nucleus_sync.sources.image_table import ImageRows
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.media import cause_and_detail, findings
@@ -46,7 +47,7 @@ class CocoItems:
 
     def __init__(self, spec: CocoSource, surroundings: Surroundings, file: CocoFile) -> None:
         self._spec = spec
-        self._source = surroundings.name
+        self._naming = Naming(surroundings.name, "image", spec.path, "images")
         self._file = file
         self._make = ItemTemplates(spec.metadata, spec.image_url)
         self._item_seed = seed_of(_VERSION, "items", spec.reference_id, spec.image_url, spec.metadata, spec.strict)
@@ -71,14 +72,11 @@ class CocoItems:
             words = f"{'two' if len(names) == 2 else len(names)} images share it: {', '.join(names)}"
             where, record, cause = Where(self._spec.path, "images"), f"image id {image_id}", "images share an id"
             fix = "give each image an id of its own; until then their annotations are ambiguous"
-            report(Problem(self._source, where, record, cause, words, fix=fix, count=0))
+            report(Problem(self._naming.source, where, record, cause, words, fix=fix, count=0))
 
     def where(self, locator: bytes) -> Where:
         """The entry's place in its section."""
-        return self._where(_LOCATOR.unpack_from(locator)[2])
-
-    def _where(self, index: int) -> Where:
-        return Where(self._spec.path, f"images[{index}]")
+        return self._naming.where(_LOCATOR.unpack_from(locator)[2])
 
     # --- scanning -----------------------------------------------------------------------------------------------
 
@@ -215,16 +213,16 @@ class CocoItems:
             metadata = self._make.metadata(fields)
             url = self._make.image_url(fields) if self._make.image_url else ""
         except FieldError as error:
-            report(self._problem(image, place.number, "a template can't be filled", str(error), key=key))
+            report(self._naming.problem(image.called, place.number, "a template can't be filled", str(error), key=key))
             return None
         for cause, detail in self._findings(image, facts):
-            report(self._problem(image, place.number, cause, detail, severity=Severity.FINDING, key=key))
+            report(self._naming.problem(image.called, place.number, cause, detail, severity=Severity.FINDING, key=key))
         record: Item | LocalItem
         if self._make.image_url or facts is None:
             record = remote_item(image, metadata, url, facts)
         else:
             record = local_item(image, metadata, self._file.place(image.path), facts)
-        is_sent = is_sound(record, key, self._source, self._where(place.number), image.called, report)
+        is_sent = is_sound(record, key, self._naming.source, self._naming.where(place.number), image.called, report)
         return record if is_sent else None
 
     def _findings(self, image: Image, facts: Facts | None) -> Iterator[tuple[str, str]]:
@@ -240,26 +238,15 @@ class CocoItems:
     def _unusable(self, image: Image, facts: Facts | None, index: int) -> Problem | None:
         if image.state:
             meant = item_key(image.reference_id) if image.reference_id else None
-            return self._problem(image, index, image.cause, image.detail, key=meant, fix=image.fix)
+            return self._naming.problem(image.called, index, image.cause, image.detail, key=meant, fix=image.fix)
         key = item_key(image.reference_id)
         if facts and facts.invalid:
-            return self._problem(image, index, *cause_and_detail(facts.invalid), key=key)
+            return self._naming.problem(image.called, index, *cause_and_detail(facts.invalid), key=key)
         if facts and self._spec.strict and (note := size_note(image, facts)):
-            return self._problem(image, index, *note, key=key, fix="correct the JSON, or set strict: false")
+            return self._naming.problem(
+                image.called, index, *note, key=key, fix="correct the JSON, or set strict: false"
+            )
         return None
-
-    def _problem(
-        self,
-        image: Image,
-        index: int,
-        cause: str,
-        detail: str,
-        *,
-        severity: Severity = Severity.INVALID,
-        key: bytes | None = None,
-        fix: str | None = None,
-    ) -> Problem:
-        return Problem(self._source, self._where(index), image.called, cause, detail, severity, key, fix)
 
 
 class Sharing:

@@ -13,7 +13,7 @@ class Naming:
 
     source: str
     noun: str
-    """`annotation` or `result`."""
+    """`annotation`, `result`, `image` or `mask`."""
     file: str
     section: str
     """`annotations`, or empty for a list that is the whole file."""

@@ -22,6 +22,7 @@ from nucleus_sync.sources.coco import CocoReader
 from nucleus_sync.sources.coco_categories import Category, categories_of
 from nucleus_sync.sources.coco_file import CocoFile
 from nucleus_sync.sources.coco_label import Id, named, quoted_id
+from nucleus_sync.sources.coco_naming import Naming
 from nucleus_sync.sources.image_table import ImageTable
 from nucleus_sync.sources.judge import is_sound
 from nucleus_sync.sources.label_folder import folder_files, root_of
@@ -50,6 +51,11 @@ class _Entry(Struct, gc=False):
     file_name: str
     segments_info: list[_SegmentInfo]
 
+    @property
+    def called(self) -> str:
+        """Its mask as its author would call it."""
+        return f"mask of image {quoted_id(self.image_id)}"
+
 
 _decode = msgspec.json.Decoder(_Entry).decode
 _decode_errors = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -61,6 +67,7 @@ class CocoPanopticReader:
     def __init__(self, spec: CocoPanopticSource, surroundings: Surroundings) -> None:
         self._spec = spec
         self._surroundings = surroundings
+        self._naming = Naming(surroundings.name, "mask", spec.path, "annotations")
         self._masks = spec.masks or os.path.splitext(spec.path)[0]
         self._file = CocoFile(spec.path, spec.images, Template(spec.reference_id), surroundings)
         self._items = CocoReader(_items_source(spec), surroundings)
@@ -109,7 +116,7 @@ class CocoPanopticReader:
             record = self._record(pick, entry, index, images, categories, pngs, report)
             name = f"mask of {reference_id(pick.key)}"
             if record is not None and is_sound(
-                record, pick.key, self._surroundings.name, self._where(index), name, report
+                record, pick.key, self._surroundings.name, self._naming.where(index), name, report
             ):
                 yield pick, record
 
@@ -117,7 +124,7 @@ class CocoPanopticReader:
         """The element's place in its section."""
         if kind is Kind.ITEMS:
             return self._items.where(kind, locator)
-        return self._where(_LOCATOR.unpack(locator)[2])
+        return self._naming.where(_LOCATOR.unpack(locator)[2])
 
     # --- one mask -----------------------------------------------------------------------------------------------
 
@@ -133,7 +140,7 @@ class CocoPanopticReader:
     ) -> Record | None:
         wrong = _wrong_segments(entry, categories)
         if wrong:
-            report(self._problem(entry, index, *wrong, key=pick.key))
+            report(self._naming.problem(entry.called, index, *wrong, key=pick.key))
             return None
         numbers = {segment.id: number for number, segment in enumerate(entry.segments_info, start=1)}
         match = pngs.match(entry.file_name)
@@ -143,16 +150,20 @@ class CocoPanopticReader:
             pixels, size, strange, known = segments_of_picture(place, numbers)
         except ValueError as error:
             report(
-                self._problem(entry, index, "PNG can't be decoded", f"{shown(entry.file_name)} {error}", key=pick.key)
+                self._naming.problem(
+                    entry.called, index, "PNG can't be decoded", f"{shown(entry.file_name)} {error}", key=pick.key
+                )
             )
             return None
         said = images.size(images.sound_place(entry.image_id))
         if all(said) and said != size:
             detail = f"the mask is {size[0]}x{size[1]}, its image {said[0]:g}x{said[1]:g}"
-            report(self._problem(entry, index, "mask of another size than its image", detail, key=pick.key))
+            report(
+                self._naming.problem(entry.called, index, "mask of another size than its image", detail, key=pick.key)
+            )
             return None
         for finding in _remarks(entry, strange, known):
-            report(self._problem(entry, index, *finding, severity=Severity.FINDING, key=pick.key))
+            report(self._naming.problem(entry.called, index, *finding, severity=Severity.FINDING, key=pick.key))
         segments = [
             Segment(
                 label=categories[segment.category_id].label,
@@ -177,7 +188,7 @@ class CocoPanopticReader:
             element = self._file.document.decoded(raw, offset)
             what = f"is {named(element)}" if not isinstance(element, dict) else f"is no panoptic annotation: {error}"
             name, cause = f"annotation at index {index}", "not a panoptic annotation"
-            report(Problem(self._surroundings.name, self._where(index), name, cause, what))
+            report(Problem(self._surroundings.name, self._naming.where(index), name, cause, what))
             return None
         if images.sound_place(entry.image_id) >= 0:
             return entry
@@ -187,7 +198,7 @@ class CocoPanopticReader:
             said = "image_id is not in images", f"image_id {quoted_id(entry.image_id)} is not in images"
         else:
             said = "its image is missing", f"its image is missing: {reason}" if reason else "its image is missing"
-        report(self._problem(entry, index, *said))
+        report(self._naming.problem(entry.called, index, *said))
         return None
 
     def _png(self, entry: _Entry, index: int, pngs: Listing, report: Report) -> Facts | None:
@@ -195,13 +206,15 @@ class CocoPanopticReader:
         match = pngs.match(entry.file_name)
         if not isinstance(match, Match):
             report(
-                self._problem(entry, index, "mask not found", match.note.replace("file not found", "mask not found"))
+                self._naming.problem(
+                    entry.called, index, "mask not found", match.note.replace("file not found", "mask not found")
+                )
             )
             return None
         facts = facts_of(self._surroundings, self._masks, pngs.folder, match.path, whole=True)
         if facts.invalid:
             detail = f"{shown(entry.file_name)}: {facts.invalid}"
-            report(self._problem(entry, index, "mask is unusable", detail))
+            report(self._naming.problem(entry.called, index, "mask is unusable", detail))
             return None
         return facts
 
@@ -216,25 +229,9 @@ class CocoPanopticReader:
 
     # --- saying what is wrong -----------------------------------------------------------------------------------
 
-    def _where(self, index: int) -> Where:
-        return Where(self._spec.path, f"annotations[{index}]")
-
-    def _problem(
-        self,
-        entry: _Entry,
-        index: int,
-        cause: str,
-        detail: str,
-        *,
-        severity: Severity = Severity.INVALID,
-        key: bytes | None = None,
-    ) -> Problem:
-        name = f"mask of image {quoted_id(entry.image_id)}"
-        return Problem(self._surroundings.name, self._where(index), name, cause, detail, severity, key)
-
     def _changed(self, index: int) -> SourceError:
         fix = "wait until its writer is done, then try again"
-        return SourceError("changed while it was read", where=str(self._where(index)), fix=fix)
+        return SourceError("changed while it was read", where=str(self._naming.where(index)), fix=fix)
 
 
 def _wrong_segments(entry: _Entry, categories: dict[Id, Category]) -> tuple[str, str] | None:
