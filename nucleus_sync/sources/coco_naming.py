@@ -16,7 +16,7 @@ class Naming:
     """`annotation`, `result`, `image` or `mask`."""
     file: str
     section: str
-    """`annotations`, or empty for a list that is the whole file."""
+    """`annotations` or `images`, or empty for a list that is the whole file."""
 
     def where(self, index: int) -> Where:
         """The place of an element."""
