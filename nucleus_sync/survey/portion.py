@@ -107,7 +107,7 @@ def portions(
             tags, own = zip(*some, strict=True)
             rows += tags
             found.take(own)
-        start, sizes = _put_away(found.lines, keep_lines) or (0, [0] * len(rows))
+        start, sizes = put_away(found.lines, keep_lines) or (0, [0] * len(rows))
         types = [found.types.get(number, _NO_TYPES) for number in range(len(rows))]
         remote = [number in found.remote for number in range(len(rows))]
         said = problems[:]
@@ -117,7 +117,8 @@ def portions(
             return
 
 
-def _put_away(lines: list[bytes], keep_lines: KeepLines | None) -> tuple[int, list[int]] | None:
+def put_away(lines: list[bytes], keep_lines: KeepLines | None) -> tuple[int, list[int]] | None:
+    """Where these lines begin, one behind the other, and how long each is; None where none is kept."""
     start = keep_lines(lines) if keep_lines is not None and any(lines) else None
     return None if start is None else (start, list(map(len, lines)))
 

@@ -14,12 +14,12 @@ from nucleus_sync.records.problem import Problem, Severity
 from nucleus_sync.records.record import Kind
 from nucleus_sync.sources.reader import SeenAndRead, StretchedReader
 from nucleus_sync.spool import Row
-from nucleus_sync.survey.portion import AT_ONCE, Findings, KeepLines, Types
+from nucleus_sync.survey.portion import AT_ONCE, Findings, KeepLines, Types, put_away
 from nucleus_sync.survey.shelves import PART, Layer, Shelf, Slot
-from nucleus_sync.survey.span import REMARK, REMOTE, UNSENT
+from nucleus_sync.survey.span import REMARK, REMOTE, SIZE, UNSENT
 
 _LAYER = 16_384
-_RECORD, _SIZE = itemgetter(3), itemgetter(5)
+_RECORD, _SIZE = itemgetter(3), itemgetter(SIZE)
 Said = list[tuple[bytes, Problem]]
 """Problems with the places of the records that they are about."""
 
@@ -75,10 +75,10 @@ class _Stretch:
     def rows(self, said: Said, keep: KeepLines) -> list[Row]:
         """The rows in ascending order; in that their lines are put away, so that those of a span lie together."""
         *columns, lines = self._sorted(said)
-        start = keep(lines) if any(lines) else None
-        if start is None:
+        kept = put_away(lines, keep)
+        if kept is None:
             return list(zip(*columns, repeat(0), repeat(0), strict=False))
-        sizes = list(map(len, lines))
+        start, sizes = kept
         return list(zip(*columns, accumulate(sizes, initial=start), sizes, strict=False))
 
     def rows_with_lines(self, said: Said) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,12 @@ from nucleus_sync.records.key import ANNOTATION, PROVISIONAL, SEPARATOR, UNNUMBE
 from nucleus_sync.spool import Block, BlockFile, Row
 from nucleus_sync.survey.change import CREATE, digest_of_new
 from nucleus_sync.survey.numbering import numbered
-from nucleus_sync.survey.portion import KeepLines
+from nucleus_sync.survey.portion import KeepLines, put_away
 from nucleus_sync.survey.shelves import Piece, Shelves
 
 REMARK, UNSENT, REMOTE = 1, 2, 4
 """Marks of a row: there is a finding; it is not sent; Nucleus reads an image from a URL for it."""
-_KEY, _STAMP, _PLACE, _MARKS, _AT, _SIZE = range(6)
+_KEY, _STAMP, _PLACE, _MARKS, _AT, SIZE = range(6)
 """A row on a shelf: key, stamp, place, marks, where its line is kept, and how many bytes it has: 0 if it isn't kept.
 
 In a stretch with records that wait for their numbers, the line itself stands in place of where it is kept.
@@ -88,14 +89,14 @@ class Finisher:
             rows = _with_numbers(sorted(rows))
             if repeats(rows):
                 return None
-            rows, kept = _put_away(rows, self._keep)
+            rows, kept = _with_places(rows, self._keep)
             renamed = [(row[_PLACE], row[_KEY]) for row in rows if row[_MARKS] & (REMARK | UNSENT)]
         elif has_lines:
             rows.sort(key=_PLACE_OF_LINE)  # lines that lie together are sent together
         sent = _sound(rows) if any(row[_MARKS] & (REMARK | UNSENT) for row in rows) else rows
         if not has_lines:
             sent = sorted(sent)
-        elif not all(row[_SIZE] for row in sent):
+        elif not all(row[SIZE] for row in sent):
             return None
         changes: list[Row] = [(place, key, stamp, CREATE, b"", at, size) for key, stamp, place, _, at, size in sent]
         return Finished(
@@ -114,24 +115,17 @@ class Finisher:
         self._shelves.close()
 
 
-def _put_away(rows: list[Row], keep: KeepLines) -> tuple[list[Row], int]:
+def _with_places(rows: list[Row], keep: KeepLines) -> tuple[list[Row], int]:
     """The rows with the lines that came along put where lines are kept, and how many bytes these have."""
     lines = [row[_AT] for row in rows if row[_AT].__class__ is bytes]
     if not lines:
         return rows, 0
-    start = keep(lines) if any(lines) else None
-    if start is None:
+    kept = put_away(lines, keep)
+    if kept is None:
         return [(*row[:_AT], 0, 0) for row in rows], 0
-    found, at = [], start
-    for row in rows:
-        key, stamp, place, marks, line, size = row
-        if line.__class__ is bytes:
-            size = len(line)
-            found.append((key, stamp, place, marks, at, size))
-            at += size
-        else:
-            found.append(row)
-    return found, at - start
+    start, sizes = kept
+    places = zip(accumulate(sizes, initial=start), sizes, strict=False)
+    return [(*row[:_AT], *next(places)) if row[_AT].__class__ is bytes else row for row in rows], sum(sizes)
 
 
 def _with_numbers(rows: Sequence[Row]) -> list[Row]:
